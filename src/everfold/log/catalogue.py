@@ -1,0 +1,26 @@
+"""The catalogue of streams: which there are and how long. For listings, never for decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["Catalogue", "StreamInfo"]
+
+
+class StreamInfo(msgspec.Struct, frozen=True, gc=False):
+    """One stream, with its version and the position of its newest record."""
+
+    stream: str
+    version: int
+    position: int
+
+
+class Catalogue(Protocol):
+    """What an engine can tell of its streams."""
+
+    async def streams(self, *, prefix: str = "", after: str = "", limit: int) -> Sequence[StreamInfo]:
+        """Up to ``limit`` streams in order of their names, beginning with ``prefix`` and behind ``after``."""
+        ...
