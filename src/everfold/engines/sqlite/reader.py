@@ -1,0 +1,210 @@
+"""Reads pages of records from a connection. Used by the engine's readers and, inside a transaction, by the judge."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from everfold.engines.statements import load_statements
+from everfold.errors import StoreCorrupt
+from everfold.log.catalogue import StreamInfo
+from everfold.log.idempotency import StoredReply
+from everfold.log.record import Record
+from everfold.log.selection import Selection
+from everfold.log.snapshot import Snapshot
+
+__all__ = [
+    "END",
+    "STATEMENTS",
+    "Range",
+    "read_bare_stream",
+    "read_checkpoint",
+    "read_page",
+    "read_reply",
+    "read_snapshot",
+    "read_stream",
+    "read_streams",
+]
+
+STATEMENTS = load_statements("everfold.engines.sqlite")
+END = 2**63 - 1
+HIGHEST_TEXT = "\U0010ffff"
+_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
+_by_position = attrgetter("position")
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Which part of the log or stream, how much of it, and in which direction."""
+
+    after: int
+    until: int
+    limit: int
+    backwards: bool
+
+    @classmethod
+    def of(cls, after: int, until: int | None, limit: int, *, backwards: bool) -> Range:
+        """The range that was asked for, within what SQLite can count."""
+        last = END if until is None else until
+        return cls(min(max(after, 0), END), min(max(last, 0), END), min(max(limit, 0), END), backwards)
+
+    @property
+    def direction(self) -> str:
+        """The ending of the statement's name."""
+        return "backwards" if self.backwards else "forwards"
+
+
+def read_page(connection: sqlite3.Connection, selection: Selection, span: Range) -> list[Record]:
+    """Selected records in the span, ascending by position or descending; one consistent view of the log."""
+    parts = selection.parts
+    if len(parts) == 1:
+        return _read_part(connection, parts[0], span)
+    connection.execute("BEGIN")  # one view for all alternatives
+    try:
+        pages = [_read_part(connection, part, span) for part in parts]
+    finally:
+        connection.execute("ROLLBACK")
+    return list(islice(_without_repeats(merge(*pages, key=_by_position, reverse=span.backwards)), span.limit))
+
+
+def _without_repeats(records: Iterable[Record]) -> Iterable[Record]:
+    last = -1
+    for record in records:
+        if record.position != last:
+            last = record.position
+            yield record
+
+
+def _read_part(connection: sqlite3.Connection, selection: Selection, span: Range) -> list[Record]:
+    shape, driver = _shape(connection, selection)
+    oldest, newest = 0, END
+    if shape == "streamed" and (span.after or span.until < END):
+        oldest = _version_at(connection, selection.stream, span.after)
+        newest = _version_at(connection, selection.stream, span.until)
+    parameters = {
+        "after": span.after,
+        "until": span.until,
+        "limit": span.limit,
+        "oldest": oldest,
+        "newest": newest,
+        "stream": selection.stream,
+        "category": selection.category,
+        "type": selection.types[0] if selection.types else None,
+        "types": _json(selection.types),
+        "tag": driver,
+        "other_tags": _json(tuple(tag for tag in selection.tags if tag != driver)),
+    }
+    rows = connection.execute(STATEMENTS[f"read_{shape}_{span.direction}"], parameters)
+    records = _records(rows)
+    if shape == "streamed" and selection.category is not None:
+        return [record for record in records if record.category == selection.category]
+    return records
+
+
+def _version_at(connection: sqlite3.Connection, stream: str | None, position: int) -> int:
+    """The version a stream had at a position: versions rise with positions, so halving finds it."""
+    row = connection.execute(STATEMENTS["stream_version"], (stream,)).fetchone()
+    low, high = 0, int(row[0]) if row else 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = connection.execute(STATEMENTS["position_of_version"], (stream, middle)).fetchone()
+        low, high = (middle, high) if row and row[0] <= position else (low, middle - 1)
+    return low
+
+
+def _shape(connection: sqlite3.Connection, selection: Selection) -> tuple[str, str | None]:
+    """The statement that finds these records by the best index, and the tag that drives it, if one does."""
+    if selection.tags:
+        if len(selection.tags) == 1:
+            return "tagged", selection.tags[0]
+        counts = {tag: connection.execute(STATEMENTS["count_of_tag"], (tag,)).fetchone()[0] for tag in selection.tags}
+        return "tagged", min(counts, key=lambda tag: counts[tag])
+    if selection.stream is not None:
+        return "streamed", None
+    if len(selection.types) == 1:
+        return "type", None
+    if selection.types or selection.category is not None:
+        return "part", None
+    return "log", None
+
+
+def _json(values: tuple[str, ...]) -> str | None:
+    return msgspec.json.encode(values).decode() if values else None
+
+
+def _records(rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+    # The columns come in the order of Record's fields; only tags need decoding, and few records have any.
+    return [
+        Record(
+            position,
+            stream,
+            version,
+            type,
+            schema_version,
+            id,
+            recorded,
+            data,
+            metadata,
+            () if tags is None else _tags_of(position, tags),
+        )
+        for position, stream, version, type, schema_version, id, recorded, data, metadata, tags in rows
+    ]
+
+
+def _tags_of(position: int, tags: Any) -> tuple[str, ...]:
+    try:
+        return _decode_tags(tags)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreCorrupt(
+            f"The tags stored at position {position} are damaged ({error}). Restore a backup.", position=position
+        ) from error
+
+
+def read_stream(connection: sqlite3.Connection, stream: str, span: Range) -> list[Record]:
+    """Records of one stream; the span counts versions."""
+    rows = connection.execute(
+        STATEMENTS[f"read_stream_{span.direction}"],
+        {"stream": stream, "after": span.after, "until": span.until, "limit": span.limit},
+    )
+    return _records(rows)
+
+
+def read_bare_stream(connection: sqlite3.Connection, stream: str, span: Range) -> list[Record]:
+    """Records of one stream, oldest first, without id, metadata and tags."""
+    rows = connection.execute(
+        STATEMENTS["read_stream_bare"],
+        {"stream": stream, "after": span.after, "until": span.until, "limit": span.limit},
+    )
+    return [
+        Record(position, stream, version, type, schema_version, "", recorded, data)
+        for position, version, type, schema_version, recorded, data in rows
+    ]
+
+
+def read_streams(connection: sqlite3.Connection, prefix: str, after: str, limit: int) -> list[StreamInfo]:
+    """Streams by name."""
+    bounds = {"after": after, "low": prefix, "high": prefix + HIGHEST_TEXT, "limit": max(limit, 0)}
+    return [StreamInfo(*row) for row in connection.execute(STATEMENTS["list_streams"], bounds)]
+
+
+def read_snapshot(connection: sqlite3.Connection, stream: str) -> Snapshot | None:
+    """The newest snapshot of the stream."""
+    row = connection.execute(STATEMENTS["read_snapshot"], (stream,)).fetchone()
+    return Snapshot(*row) if row else None
+
+
+def read_checkpoint(connection: sqlite3.Connection, name: str) -> int:
+    """How far the consumer got."""
+    row = connection.execute(STATEMENTS["read_checkpoint"], (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def read_reply(connection: sqlite3.Connection, key: str) -> StoredReply | None:
+    """The reply stored under the key."""
+    row = connection.execute(STATEMENTS["read_reply"], (key,)).fetchone()
+    return StoredReply(*row) if row else None
