@@ -1,0 +1,1 @@
+"""What users write: events, commands, queries, aggregates and decision models. Pure and synchronous, no I/O."""
