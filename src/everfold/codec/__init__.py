@@ -1,0 +1,1 @@
+"""Typed events to records and back: registry, JSON, upcasters, metadata."""
