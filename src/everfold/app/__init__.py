@@ -1,0 +1,1 @@
+"""Wiring: the application, its buses, middleware, settings and life cycle."""

@@ -1,0 +1,36 @@
+"""What ``execute`` returns: the outcome of a command that was accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+import msgspec
+
+from everfold.identifiers import Position, Version
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=None)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
+__all__ = ["Done"]
+
+
+class Done(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
+    """The command was decided, and what it recorded is durable."""
+
+    reply: R
+    """What the decision returned; None for most."""
+    position: Position
+    """The last position it wrote. Give it to a query (``after=done``) to read your own write."""
+    version: Version
+    """The version its (first) stream has reached."""
+    stream: str | None = None
+    events: tuple[object, ...] = ()
+    """What was recorded, in order; empty when there was nothing to do."""
+    repeated: bool = False
+    """The command had been executed before under this idempotency key: all else is the outcome it had then."""

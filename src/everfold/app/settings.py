@@ -1,0 +1,107 @@
+"""Settings: from arguments, then the environment (``EVERFOLD_STORE=...``), then a TOML file, then the defaults.
+
+The file is ``everfold.toml`` in the working directory, or what ``EVERFOLD_CONFIG`` names. A name that is no setting
+is an error in an argument and in the file. In the environment it is only listed: other programs have variables too.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from everfold.codec.registry import DEFAULT_MAX_EVENT_BYTES
+from everfold.errors import ConfigurationError
+
+__all__ = ["LoadedSettings", "Settings", "load_settings"]
+
+PREFIX = "EVERFOLD_"
+CONFIG_VARIABLE = "EVERFOLD_CONFIG"
+CONFIG_FILE = "everfold.toml"
+NOT_IN_FILE = {"app"}
+"""What else a file may say: which application the command line means, as ``app = "shop.app:app"``."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set, with its default."""
+
+    store: str | None = None
+    """The store's URL or file path; by default ``./<app name>.db``, an SQLite file."""
+    max_event_bytes: Annotated[int, Meta(ge=1)] = DEFAULT_MAX_EVENT_BYTES
+    """The largest event, in bytes of JSON."""
+    hot_aggregates: Annotated[int, Meta(ge=0)] = 10_000
+    """How many aggregate states are kept between commands."""
+    lock_timeout: Annotated[float, Meta(ge=0)] = 30.0
+    """Seconds to wait for other processes that write to the same store."""
+    command_timeout: Annotated[float, Meta(gt=0)] | None = None
+    """Seconds after which a command or query is given up; none by default."""
+    retry_attempts: Annotated[int, Meta(ge=1)] = 12
+    """How often a command is decided at most when others write to the same streams."""
+    checks: bool | None = None
+    """Whether decisions are watched for changing state. By default only in development and tests
+    (``python -X dev``, and under the pytest plugin): it costs two encodings of the state per event."""
+
+
+VARIABLES = (CONFIG_VARIABLE, *(PREFIX + name.upper() for name in Settings.__struct_fields__))
+
+
+class LoadedSettings(msgspec.Struct, frozen=True):
+    """The settings in force, and for each where its value came from."""
+
+    values: Settings
+    sources: dict[str, str]
+    ignored: tuple[str, ...] = ()
+    """Variables of the environment that begin with ``EVERFOLD_`` and are no settings."""
+
+
+def load_settings(given: Mapping[str, object], *, environment: Mapping[str, str] | None = None) -> LoadedSettings:
+    """Merge the sources; ConfigurationError names the setting and the source that is wrong."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    sources = {field.name: "default" for field in msgspec.structs.fields(Settings)}
+    for source, found in (
+        _from_file(environment),
+        ("environment", _from_environment(environment)),
+        ("argument", {name: value for name, value in given.items() if value is not None}),
+    ):
+        for name, value in found.items():
+            if name not in sources:
+                raise ConfigurationError(f"{name!r} ({source}) is not a setting. Settings: {', '.join(sources)}.")
+            values[name], sources[name] = _convert(name, value, source), source
+    return LoadedSettings(Settings(**values), sources, _ignored(environment))
+
+
+def _convert(name: str, value: object, source: str) -> Any:
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"The setting {name} from {source} cannot be {value!r}: {error}.") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found = {variable.removeprefix(PREFIX).lower(): environment.get(variable) for variable in VARIABLES[1:]}
+    return {name: value for name, value in found.items() if value}  # an empty variable is one that is not set
+
+
+def _ignored(environment: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in environment if name.startswith(PREFIX) and name not in VARIABLES))
+
+
+def _from_file(environment: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    named = environment.get(CONFIG_VARIABLE)
+    path = Path(named or CONFIG_FILE)
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        return str(path), {name: value for name, value in found.items() if name not in NOT_IN_FILE}
+    except FileNotFoundError:
+        if named:
+            raise ConfigurationError(f"{CONFIG_VARIABLE} names {path}, which does not exist.") from None
+        return str(path), {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as TOML: {error}.") from error
