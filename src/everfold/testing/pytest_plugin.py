@@ -1,0 +1,83 @@
+"""everfold's pytest plugin. Active wherever everfold and pytest are installed; cheap to import.
+
+Fixtures: ``scenario``, ``clock``, ``app_store`` (memory and SQLite), ``golden``. Apps run with ``checks`` on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from everfold.testing.frozen_clock import FrozenClock
+    from everfold.testing.golden_records import Golden
+    from everfold.testing.scenarios import Scenario
+
+CHECKS = "EVERFOLD_CHECKS"
+_set_here = pytest.StashKey[bool]()
+
+pytest.register_assert_rewrite("everfold.testing.contracts")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``pytest --write-golden``."""
+    group = parser.getgroup("everfold")
+    group.addoption(
+        "--write-golden", action="store_true", help="write the golden records that are missing, instead of failing"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the decisions of every app in the test run, unless the environment says otherwise."""
+    config.stash[_set_here] = CHECKS not in os.environ
+    os.environ.setdefault(CHECKS, "true")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the environment as it was."""
+    if config.stash.get(_set_here, False):
+        os.environ.pop(CHECKS, None)
+
+
+@pytest.fixture
+def scenario() -> Iterator[Callable[[type[Any]], Scenario[Any]]]:
+    """``scenario(Account).given(...).when(...).then(...)``; what was decided and never looked at fails the test."""
+    from everfold.testing.scenarios import Scenario
+
+    begun: list[Scenario[Any]] = []
+
+    def begin(cls: type[Any]) -> Scenario[Any]:
+        begun.append(Scenario(cls))
+        return begun[-1]
+
+    yield begin
+    for scenario in begun:
+        scenario.check_looked_at()
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands still: ``clock.advance(60)``. Give it to the app."""
+    from everfold.testing.frozen_clock import FrozenClock
+
+    return FrozenClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def app_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store for ``App(..., store=app_store)``: the test runs once in memory and once on a SQLite file."""
+    return "memory:" if request.param == "memory" else str(tmp_path / "store.db")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """``golden(app, directory)``: stored shapes stay readable. See ``everfold.testing.golden_records``."""
+    from functools import partial
+
+    from everfold.testing.golden_records import golden
+
+    return partial(golden, write=bool(request.config.getoption("--write-golden")))
