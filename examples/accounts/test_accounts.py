@@ -1,0 +1,80 @@
+"""The accounts example, as its users would test it: decisions by scenario, the rest through the app."""
+
+from pathlib import Path
+
+import pytest
+
+from everfold import Conflict, Rejected, Version
+from everfold.testing import scenario
+from examples.accounts.app import GetBalance, Transfer, app
+from examples.accounts.domain import (
+    Account,
+    AccountClosed,
+    AccountOpened,
+    CloseAccount,
+    Deposit,
+    MoneyDeposited,
+    MoneyWithdrawn,
+    OpenAccount,
+    Withdraw,
+)
+
+OPENED = AccountOpened(owner="Ann", initial_balance=100)
+
+
+@pytest.fixture(autouse=True)
+def in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_account_is_opened_once() -> None:
+    scenario(Account).when(OpenAccount(account_id="a1", owner="Ann", initial_balance=100)).then(OPENED)
+    scenario(Account).given(OPENED).when(OpenAccount(account_id="a1", owner="Ann")).rejected("account-exists")
+
+
+def test_a_withdrawal_replies_with_what_is_left() -> None:
+    scenario(Account).given(OPENED).when(Withdraw(account_id="a1", amount=30)).then(MoneyWithdrawn(amount=30)).replied(
+        70
+    )
+
+
+def test_the_balance_never_falls_below_zero() -> None:
+    scenario(Account).given(OPENED).when(Withdraw(account_id="a1", amount=101)).rejected("insufficient-funds")
+
+
+def test_only_an_empty_account_is_closed_and_only_once() -> None:
+    scenario(Account).given(OPENED).when(CloseAccount(account_id="a1")).rejected("balance-left")
+    emptied = (OPENED, MoneyWithdrawn(amount=100))
+    scenario(Account).given(*emptied).when(CloseAccount(account_id="a1")).then(AccountClosed())
+    scenario(Account).given(*emptied, AccountClosed()).when(CloseAccount(account_id="a1")).nothing()
+
+
+def test_a_closed_account_takes_no_money() -> None:
+    scenario(Account).when(Deposit(account_id="a1", amount=1)).rejected("account-not-open")
+
+
+def test_deposits_add_up() -> None:
+    scenario(Account).given(OPENED).when(Deposit(account_id="a1", amount=5)).then(MoneyDeposited(amount=5))
+
+
+async def test_a_transfer_moves_money_at_once_or_not_at_all() -> None:
+    async with app:
+        await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=100))
+        await app.execute(OpenAccount(account_id="b1", owner="Bob"))
+        done = await app.execute(Transfer(source="a1", target="b1", amount=60))
+        assert done.events == (MoneyWithdrawn(amount=60), MoneyDeposited(amount=60))
+        with pytest.raises(Rejected, match="The balance is 40"):
+            await app.execute(Transfer(source="a1", target="b1", amount=60))
+        with pytest.raises(Rejected, match="not open"):
+            await app.execute(Transfer(source="a1", target="nobody", amount=1))
+        assert [await app.ask(GetBalance(account_id=key)) for key in ("a1", "b1")] == [40, 60]
+        assert (await app.load(Account, "a1", at=Version(1))).balance == 100
+
+
+async def test_the_store_is_the_same_after_a_restart() -> None:
+    async with app:
+        await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=7))
+    async with app:
+        assert (await app.load(Account, "a1")).balance == 7
+        with pytest.raises(Conflict):
+            await app.store.append("account-a1", MoneyDeposited(amount=1), expected=0)
