@@ -1,0 +1,65 @@
+"""Runs the works one after the other and prints their tables."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import append, commands, latency, memory, read, replay, start
+from benchmarks.machine import disk_folder, inspect_machine, render_machine
+from benchmarks.options import Options, parse
+from benchmarks.report import Table, render
+from benchmarks.turns import Bench
+
+WORKS: dict[str, Callable[[Bench], AsyncIterator[Table]]] = {
+    "commands": commands.measure,
+    "latency": latency.measure,
+    "append": append.measure,
+    "replay": replay.measure,
+    "read": read.measure,
+    "memory": memory.measure,
+    "start": start.measure,
+}
+LEGEND = "Medians. The ratio is everfold's figure divided by that side's; behind it the target and whether it is met."
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The program."""
+    options = parse(arguments, tuple(WORKS))
+    factory = importlib.import_module("uvloop").new_event_loop if options.uses_uvloop else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_run(options))
+
+
+async def _run(options: Options) -> None:
+    parent = options.folder or disk_folder()
+    machine = inspect_machine(parent, event_loop="uvloop" if options.uses_uvloop else "asyncio")
+    if not options.is_json:
+        print(f"{render_machine(machine)}\n\n{LEGEND}")
+    tables: list[Table] = []
+    with tempfile.TemporaryDirectory(prefix="everfold-benchmarks-", dir=parent) as folder:
+        bench = Bench(Path(folder), options.rounds, options.is_quick, _say)
+        for name in options.only:
+            async for table in WORKS[name](bench):
+                tables.append(table)
+                _say("")
+                if not options.is_json:
+                    print(f"\n{render(table)}", flush=True)
+    if options.is_json:
+        print(msgspec.json.format(msgspec.json.encode({"machine": machine, "tables": tables})).decode())
+
+
+def _say(text: str) -> None:
+    """Show what is under way, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,113 @@
+"""Work: how long one command takes when it is alone, in milliseconds.
+
+everfold: a deposit through ``App.execute``. Raw: one row in a durable transaction, without touching anything else;
+directly in the calling thread, and through a group commit's writer thread and back. Peer: get, deposit and save.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from itertools import cycle
+
+from benchmarks.everfold_side import bank, open_accounts
+from benchmarks.group_commit import GroupCommit
+from benchmarks.payload import AMOUNT, DEPOSITED_JSON, DEPOSITED_TYPE, account_ids, stream_of
+from benchmarks.peer_side import new_accounts, peer_bank
+from benchmarks.raw_side import STATEMENTS, create, row
+from benchmarks.report import Table, at_most, compare, percentile_99
+from benchmarks.turns import Bench, Sample, in_turns
+from examples.accounts.domain import Deposit
+
+__all__ = ["measure"]
+
+ACCOUNTS = 100
+WARM_UP = 10
+
+
+async def measure(bench: Bench) -> AsyncIterator[Table]:
+    """Two tables of the same samples: median and 99th percentile."""
+    count = bench.count(300, quick=5)
+    sides: dict[str, Sample] = {
+        "everfold": partial(_everfold, count, bench),
+        "raw one-row commit": partial(_raw, count, bench),
+        "raw one-row commit, through a thread": partial(_threaded, count, bench),
+        "peer": partial(_peer, count, bench),
+    }
+    samples = await in_turns("latency", sides, bench)
+    targets = {"raw one-row commit": at_most(3)}
+    yield compare("one command, median", "ms", samples, targets=targets)
+    yield compare("one command, 99th percentile", "ms", samples, targets={}, figure=percentile_99)
+
+
+async def _timed(step: Callable[[], Awaitable[object]], count: int) -> list[float]:
+    times: list[float] = []
+    for number in range(WARM_UP + count):
+        started = time.perf_counter()
+        await step()
+        if number >= WARM_UP:
+            times.append((time.perf_counter() - started) * 1_000)
+    return times
+
+
+async def _everfold(count: int, bench: Bench) -> list[float]:
+    keys = account_ids(ACCOUNTS)
+    commands = cycle([Deposit(account_id=key, amount=AMOUNT) for key in keys])
+    with bench.new_file() as path:
+        async with bank(path) as app:
+            await open_accounts(app, keys)
+            return await _timed(lambda: app.execute(next(commands)), count)
+
+
+async def _raw(count: int, bench: Bench) -> list[float]:
+    with bench.new_file() as path:
+        connection = create(path)
+        places = _places()
+
+        async def step() -> None:
+            position, stream, version = next(places)
+            values = row(position, stream, version, type=DEPOSITED_TYPE, data=DEPOSITED_JSON)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(STATEMENTS["insert_event"], values)
+            connection.execute("COMMIT")
+
+        times = await _timed(step, count)
+        connection.close()
+    return times
+
+
+async def _threaded(count: int, bench: Bench) -> list[float]:
+    with bench.new_file() as path:
+        log = GroupCommit(path, keeps_versions=True)
+        places = _places()
+
+        async def step() -> None:
+            _, stream, version = next(places)
+            await log.commit(stream, version - 1)
+
+        times = await _timed(step, count)
+        log.close()
+    return times
+
+
+def _places() -> Iterator[tuple[int, str, int]]:
+    """Position, stream and version of one row after the other, going round the accounts."""
+    streams = [stream_of(key) for key in account_ids(ACCOUNTS)]
+    position = 0
+    while True:
+        yield position + 1, streams[position % ACCOUNTS], position // ACCOUNTS + 1
+        position += 1
+
+
+async def _peer(count: int, bench: Bench) -> list[float]:
+    with bench.new_file() as path:
+        peer = peer_bank(path)
+        ids = cycle(new_accounts(peer, ACCOUNTS))
+
+        async def step() -> None:
+            peer.deposit(next(ids))
+
+        times = await _timed(step, count)
+        peer.close()
+    return times
