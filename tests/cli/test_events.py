@@ -149,8 +149,8 @@ def test_show_by_id(invoke: Invoke, bank: Path) -> None:
     [
         ("9", "The log ends at position 4."),
         ("what", "Give a position"),
-        ("01234567-89ab-7cde-8f01-23456789abcd", "No record near the time"),
-        ("01234567-89ab-4cde-8f01-23456789abcd", "Only time-ordered ids"),
+        ("01234567-89ab-7cde-8f01-23456789abcd", "There is no record with the id '01234567-89ab-7cde"),
+        ("01234567-89ab-4cde-8f01-23456789abcd", "There is no record with the id '01234567-89ab-4cde"),
     ],
 )
 def test_show_says_what_is_not_there(invoke: Invoke, bank: Path, place: str, hint: str) -> None:

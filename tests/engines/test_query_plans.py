@@ -26,6 +26,7 @@ PLANS = {
     "newest_of_tag": "SEARCH event_tags USING PRIMARY KEY (tag=?)",
     "newest_of_type": "SEARCH events USING COVERING INDEX events_by_type (type=?)",
     "count_of_tag": "SEARCH event_tags USING PRIMARY KEY (tag=?)",
+    "read_record": "SEARCH events USING INDEX events_by_id (id=?)",
     "read_stream_forwards": BY_STREAM,
     "read_stream_backwards": BY_STREAM,
     "read_stream_bare": BY_STREAM,

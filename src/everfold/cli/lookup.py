@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from everfold.cli.suggestions import did_you_mean
-from everfold.clock import from_micros
 from everfold.errors import NotFound
 from everfold.identifiers import category_of, is_event_id, key_of
 from everfold.log.selection import EVERYTHING
@@ -22,7 +20,6 @@ CANDIDATES = 500
 MAX_CATEGORIES = 50
 AFTER_CATEGORY = "."
 """Sorts behind the dash that ends a category."""
-NEAR = (timedelta(seconds=2), timedelta(minutes=2))
 
 
 async def find_record(store: EventStore, place: str) -> Record:
@@ -35,21 +32,10 @@ async def find_record(store: EventStore, place: str) -> Record:
     id = place.lower()
     if not is_event_id(id):
         raise NotFound("record", place, "Give a position, such as 12, or an event id, which is a UUID.")
-    return await _find_id(store, id)
-
-
-async def _find_id(store: EventStore, id: str) -> Record:
-    """By the time that a UUIDv7 tells: the id was made shortly before its record was committed."""
-    if id[14] == "7":
-        made = from_micros(int(id[:8] + id[9:13], 16) * 1000)
-        for distance in NEAR:
-            after = await store.position_at(made - distance)
-            until = await store.position_at(made + distance)
-            async for record in store.records(EVERYTHING, after=after, until=until):
-                if record.id == id:
-                    return record
-    hint = "No record near the time of the id has it." if id[14] == "7" else "Only time-ordered ids (UUIDv7) are found."
-    raise NotFound("record with the id", id, hint)
+    record = await store.engine.record(id)
+    if record is None:
+        raise NotFound("record with the id", id)
+    return record
 
 
 async def find_stream(store: EventStore, stream: str) -> StreamInfo:

@@ -115,6 +115,11 @@ class MemoryEngine:
             for name in names[: max(limit, 0)]
         ]
 
+    async def record(self, id: str) -> Record | None:
+        """Found by looking at every record."""
+        self._check_open()
+        return next((record for record in self._log if record.id == id), None)
+
     async def verify(self, *, after: int, limit: int) -> Verified:
         """Nothing in memory can be damaged behind our back."""
         self._check_open()

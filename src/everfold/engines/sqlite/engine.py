@@ -20,6 +20,7 @@ from everfold.engines.sqlite.reader import (
     read_bare_stream,
     read_checkpoint,
     read_page,
+    read_record,
     read_reply,
     read_snapshot,
     read_stream,
@@ -200,6 +201,10 @@ class SqliteEngine:
     async def streams(self, *, prefix: str = "", after: str = "", limit: int) -> Sequence[StreamInfo]:
         """Streams by name; each found by one step through an index."""
         return await self._ask(lambda connection: read_streams(connection, prefix, after, limit))
+
+    async def record(self, id: str) -> Record | None:
+        """The record with this id, by the index on ids."""
+        return await self._ask(lambda connection: read_record(connection, id))
 
     async def verify(self, *, after: int, limit: int) -> Verified:
         """Recompute the checksums of a span."""

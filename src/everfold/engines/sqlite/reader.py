@@ -26,6 +26,7 @@ __all__ = [
     "read_bare_stream",
     "read_checkpoint",
     "read_page",
+    "read_record",
     "read_reply",
     "read_snapshot",
     "read_stream",
@@ -184,6 +185,12 @@ def read_bare_stream(connection: sqlite3.Connection, stream: str, span: Range) -
         Record(position, stream, version, type, schema_version, "", recorded, data)
         for position, version, type, schema_version, recorded, data in rows
     ]
+
+
+def read_record(connection: sqlite3.Connection, id: str) -> Record | None:
+    """The record with this event id."""
+    found = _records(connection.execute(STATEMENTS["read_record"], (id,)))
+    return found[0] if found else None
 
 
 def read_streams(connection: sqlite3.Connection, prefix: str, after: str, limit: int) -> list[StreamInfo]:

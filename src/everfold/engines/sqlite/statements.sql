@@ -49,6 +49,9 @@ SELECT position FROM events WHERE type = ? ORDER BY type DESC, position DESC LIM
 -- count_of_tag: roughly how common a tag is, to drive a search by the rarest
 SELECT count(*) FROM (SELECT 1 FROM event_tags WHERE tag = ? LIMIT 1000);
 
+-- read_record: the record with an event id
+SELECT position, stream, version, type, schema_version, id, recorded, data, metadata, tags FROM events WHERE id = ?;
+
 -- read_stream_forwards: a page of one stream by version
 SELECT position, stream, version, type, schema_version, id, recorded, data, metadata, tags FROM events
 WHERE stream = :stream AND version > :after AND version <= :until ORDER BY version LIMIT :limit;

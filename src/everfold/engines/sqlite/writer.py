@@ -145,8 +145,7 @@ class Writer:
     def _roll_back(self, *, is_judge_right: bool = False) -> None:
         self._clear()
         if not is_judge_right:
-            self._judge.forget()
-            self._data_version = -1
+            self._data_version = -1  # the next batch asks the database again
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

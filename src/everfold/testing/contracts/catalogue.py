@@ -45,3 +45,11 @@ class StreamCatalogue(EngineCase):
     async def test_a_stream_without_records_is_not_listed(self, engine: Engine) -> None:
         await stored(engine, Write(appends=(StreamAppend("thing-a", (), 0), StreamAppend("thing-b", fresh()))))
         assert [info.stream for info in await engine.streams(limit=10)] == ["thing-b"]
+
+    async def test_a_record_is_found_by_its_id(self, engine: Engine) -> None:
+        first, second = fresh(amount=2)
+        await stored(engine, to_stream("a-1", first, second))
+        found = await engine.record(second.id)
+        assert found is not None
+        assert (found.position, found.id, found.data) == (2, second.id, second.data)
+        assert await engine.record("no-such-id") is None
