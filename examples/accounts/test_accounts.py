@@ -1,5 +1,6 @@
 """The accounts example, as its users would test it: decisions by scenario, the rest through the app."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ async def test_a_transfer_moves_money_at_once_or_not_at_all() -> None:
             await app.execute(Transfer(source="a1", target="nobody", amount=1))
         assert [await app.ask(GetBalance(account_id=key)) for key in ("a1", "b1")] == [40, 60]
         assert (await app.load(Account, "a1", at=Version(1))).balance == 100
+
+
+async def test_transfers_that_all_touch_the_same_accounts_all_succeed() -> None:
+    async with app:
+        await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=120))
+        await app.execute(OpenAccount(account_id="b1", owner="Bob"))
+        await asyncio.gather(*(app.execute(Transfer(source="a1", target="b1", amount=1)) for _ in range(120)))
+        assert [await app.ask(GetBalance(account_id=key)) for key in ("a1", "b1")] == [0, 120]
 
 
 async def test_the_store_is_the_same_after_a_restart() -> None:

@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds to wait for other processes that write to the same store."""
     command_timeout: Annotated[float, Meta(gt=0)] | None = None
     """Seconds after which a command or query is given up; none by default."""
-    retry_attempts: Annotated[int, Meta(ge=1)] = 12
+    retry_attempts: Annotated[int, Meta(ge=1)] = 30
     """How often a command is decided at most when others write to the same streams."""
     checks: bool | None = None
     """Whether decisions are watched for changing state. By default only in development and tests

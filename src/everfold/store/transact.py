@@ -25,7 +25,7 @@ Work = Callable[[UnitOfWork], Awaitable[T]]
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often to decide again after a conflict, and how long to wait before, in seconds."""
 
-    attempts: int = 12
+    attempts: int = 30
     first_pause: float = 0.001
     longest_pause: float = 0.25
 
