@@ -147,6 +147,8 @@ class UnitOfWork:
         """The one append of this unit: its records, and the assertion of everything that it only read."""
         if self._broken:
             raise self._broken
+        if len(self._aggregates) == 1 and not self._models:
+            return self._write_one(next(iter(self._aggregates.values())), repeatable)
         boundaries: list[AggregateBoundary | TagBoundary] = [*self._aggregates.values(), *self._models]
         snapshots = [found for boundary in self._aggregates.values() if (found := boundary.snapshot())]
         several = len(boundaries) > 1
@@ -157,6 +159,12 @@ class UnitOfWork:
             repeatable=repeatable,
             snapshots=tuple(snapshots),
         )
+
+    def _write_one(self, boundary: AggregateBoundary, repeatable: Repeatable | None) -> Write:
+        """The usual case, by the shortest way."""
+        self._appends = (boundary.append(),)
+        snapshot = boundary.snapshot()
+        return Write(appends=self._appends, repeatable=repeatable, snapshots=(snapshot,) if snapshot else ())
 
     def _in_order(self) -> tuple[StreamAppend, ...]:
         """What was recorded in several streams, in the order it was recorded; first what was only read."""
@@ -184,8 +192,7 @@ class UnitOfWork:
 
     def accepted(self, outcome: Appended, refusal: Rejected | None) -> Recorded:
         """The write is durable."""
-        reached = zip([part.stream for part in self._appends], outcome.versions, strict=True)
-        versions = dict(reached)
+        versions = dict(zip([part.stream for part in self._appends], outcome.versions, strict=True))
         for stream, boundary in self._aggregates.items():
             boundary.accepted(versions[stream], outcome.last, outcome.recorded)
         main = self.stream
