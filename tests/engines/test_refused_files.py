@@ -128,6 +128,14 @@ async def test_a_store_cut_off_later_is_corrupt(tmp_path: Path, part: float) -> 
     await refuse(path, StoreCorrupt, "cut off")
 
 
+async def test_a_store_that_was_in_use_before_it_was_cut_off_is_corrupt(tmp_path: Path) -> None:
+    """As it happens in life: the lock file lies beside it, so it is looked at again under the lock."""
+    path = await store(tmp_path / "log.db")
+    (tmp_path / "log.db-lock").touch()
+    os.truncate(path, path.stat().st_size // 2)
+    await refuse(path, StoreCorrupt, "cut off")
+
+
 async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "log.db").touch()
     await store(tmp_path / "log.db")
