@@ -1,6 +1,7 @@
 """Work: events per second when a log of 200,000 is read from beginning to end, in pages of 1,000.
 
-everfold: ``EventStore.read`` (typed events with their envelopes), and ``EventStore.pages`` (records, not decoded).
+everfold: ``EventStore.read`` (typed events with their envelopes, one by one), ``EventStore.read_pages`` (the same, a
+list at a time, as bulk work reads them), and ``EventStore.pages`` (records, not decoded).
 Raw, on everfold's file: all columns fetched page by page, decoded, and put into a small envelope struct; and the same
 without decoding. Peer: its recorder's notifications, in pages of 1,000 as well, through its mapper.
 """
@@ -45,7 +46,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 async def measure(bench: Bench) -> AsyncIterator[Table]:
-    """Two tables: typed events, and records as they are stored."""
+    """Three tables: typed events one by one, typed events page by page, and records as they are stored."""
     streams = bench.count(200, quick=2)
     events_each = bench.count(1_000, quick=50)
     count = streams * events_each
@@ -54,19 +55,22 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
             await fill(app, streams=streams, events_each=events_each)
             connection, peer = connect(path), peer_bank(peer_path)
             fill_peer(peer, streams=streams, events_each=events_each)
-            yield await _typed(bench, app, connection, peer, count)
+            one_by_one, by_page = partial(_everfold_typed, app, count), partial(_everfold_typed_pages, app, count)
+            for how, ours in (("one by one", one_by_one), ("page by page", by_page)):
+                yield await _typed(bench, f"read of {count:,} events, typed, {how}", ours, connection, peer, count)
             yield await _stored(bench, app, connection, count)
             connection.close()
             peer.close()
 
 
-async def _typed(bench: Bench, app: App, connection: sqlite3.Connection, peer: PeerBank, count: int) -> Table:
+async def _typed(
+    bench: Bench, work: str, ours: Sample, connection: sqlite3.Connection, peer: PeerBank, count: int
+) -> Table:
     sides: dict[str, Sample] = {
-        "everfold": partial(_everfold_typed, app, count),
+        "everfold": ours,
         "raw pages, decoded, in an envelope": partial(_raw_typed, connection, count),
         "peer": partial(_peer, peer, count),
     }
-    work = f"read of {count:,} events, typed"
     samples = await in_turns(work, sides, bench)
     targets = {"raw pages, decoded, in an envelope": at_least(0.75), "peer": at_least(4)}
     return compare(work, "events/s", samples, targets=targets)
@@ -87,6 +91,16 @@ async def _everfold_typed(app: App, count: int) -> list[float]:
     with Stopwatch() as watch:
         async for _event, _record in app.store.read():
             seen += 1
+    assert seen == count
+    return watch.rate(count)
+
+
+async def _everfold_typed_pages(app: App, count: int) -> list[float]:
+    seen = 0
+    with Stopwatch() as watch:
+        async for pairs in app.store.read_pages():
+            for _event, _record in pairs:
+                seen += 1
     assert seen == count
     return watch.rate(count)
 

@@ -41,7 +41,7 @@ class EventStore:
         stored; in both cases nothing is stored.
         """
         metadata_json = encode_metadata(current_metadata())
-        records = tuple(self.codec.encode(event, metadata_json) for event in events)
+        records = tuple([self.codec.encode_and_read(event, metadata_json)[0] for event in events])
         part = StreamAppend(check_stream(stream), records, expected)
         return await self.write(Write(appends=(part,), condition=condition))
 

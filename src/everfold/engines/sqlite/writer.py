@@ -197,23 +197,15 @@ class Writer:
             self._recorded,
             part.stream,
         )
+        rows = self._rows
         for record in part.records:
             position += 1
             version += 1
             tags = _encode(record.tags).decode() if record.tags else None
-            row = (
-                position,
-                stream,
-                version,
-                record.type,
-                record.schema_version,
-                record.id,
-                recorded,
-                record.data,
-                record.metadata_json,
-                tags,
-            )
-            self._rows.append((*row, checksum(*row)))
+            type, version_of_type, id = record.type, record.schema_version, record.id
+            data, metadata = record.data, record.metadata_json
+            check = checksum(position, stream, version, type, version_of_type, id, recorded, data, metadata, tags)
+            rows.append((position, stream, version, type, version_of_type, id, recorded, data, metadata, tags, check))
             if tags:
                 self._tags.extend([(tag, position) for tag in dict.fromkeys(record.tags)])
         self._head = position
