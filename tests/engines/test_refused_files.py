@@ -239,7 +239,7 @@ def test_a_foreign_file_is_refused_once_more_when_it_is_open(tmp_path: Path) -> 
 def test_an_upgrade_that_fails_leaves_no_trace(tmp_path: Path) -> None:
     scripts = ["CREATE TABLE a (x);", "CREATE TABLE b (x); CREATE TABLE a (again);"]
     with closing(connect(str(tmp_path / "x.db"), lock_timeout=1)) as connection:
-        with patch.object(schema, "load_upgrades", return_value=scripts), pytest.raises(StoreError, match="a already"):
+        with patch.object(schema, "UPGRADES", scripts), pytest.raises(StoreError, match="a already"):
             upgrade(connection, "x.db")
         assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("a",)]
         assert schema.schema_version(connection) == 1

@@ -16,7 +16,7 @@ SMALLEST_FILE = 512
 MAGIC = b"SQLite format 3\0"
 JOURNAL_HEADER_SIZE = 28
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-PACKAGE = "everfold.engines.sqlite"
+UPGRADES = load_upgrades("everfold.engines.sqlite")
 
 
 def inspect_file(path: str) -> None:
@@ -104,9 +104,8 @@ def _was_creation_interrupted(path: str) -> bool:
 
 
 def _check_version(version: int) -> None:
-    known = len(load_upgrades(PACKAGE))
-    if version > known:
-        raise StoreTooNew(version, known)
+    if version > len(UPGRADES):
+        raise StoreTooNew(version, len(UPGRADES))
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -123,7 +122,7 @@ def upgrade(connection: sqlite3.Connection, path: str) -> None:
     with translated(path):
         _check_owner(connection, path)
         _check_version(schema_version(connection))
-        for number, script in enumerate(load_upgrades(PACKAGE), start=1):
+        for number, script in enumerate(UPGRADES, start=1):
             if schema_version(connection) < number:
                 _run(connection, script, number)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
