@@ -27,7 +27,7 @@ from everfold.errors import (
 ALL = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, EverfoldError) and kind.__module__ == errors.__name__
+    if issubclass(kind, EverfoldError) and kind.__module__.startswith(errors.__name__)
 ]
 
 
