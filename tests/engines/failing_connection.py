@@ -1,11 +1,12 @@
-"""SQLite connections that fail when a test says so. Used as a drop-in for ``sqlite3.connect``."""
+"""SQLite connections that fail when a test says so. Used in the place of the engine's own connections."""
 
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from unittest.mock import patch
+
+from everfold.engines.held_connection import HeldConnection
 
 __all__ = ["FailingConnection", "failing", "sqlite_error"]
 
@@ -20,7 +21,7 @@ def sqlite_error(code: int, message: str = "injected") -> sqlite3.OperationalErr
     return error
 
 
-class FailingConnection(sqlite3.Connection):
+class FailingConnection(HeldConnection):
     """Asks its class for a fault before each statement."""
 
     fault: Fault | None = None
@@ -47,4 +48,4 @@ def failing(fault: Fault) -> Generator[None]:
 
 def failing_connections() -> Any:
     """A patch under which every new connection is a failing one."""
-    return patch("sqlite3.connect", partial(sqlite3.connect, factory=FailingConnection))
+    return patch("everfold.engines.sqlite.connection.HeldConnection", FailingConnection)

@@ -4,10 +4,12 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import pytest
 
+from everfold.engines.held_connection import HeldConnection
 from everfold.engines.sqlite.connection import SYNCHRONOUS, connect, connect_verified, verify_durability
 from everfold.engines.sqlite.engine import SqliteEngine
 from everfold.errors import StoreUnavailable
@@ -24,26 +26,21 @@ async def path(tmp_path: Path) -> str:
     return str(tmp_path / "log.db")
 
 
-class Spied(sqlite3.Connection):
+class Spied(HeldConnection):
     """Remembers all connections."""
 
-    made: list["Spied"] = []  # noqa: RUF012 (one list for all, on purpose)
+    made: ClassVar[list["Spied"]] = []
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.made.append(self)
 
 
 @pytest.fixture
 def connections() -> Generator[list[Spied]]:
     """Every connection that is made meanwhile."""
-    original = sqlite3.connect
     Spied.made.clear()
-
-    def spying(path: str, **options: object) -> sqlite3.Connection:
-        return original(path, factory=Spied, **options)  # type: ignore[call-overload,no-any-return]  # pyright: ignore
-
-    with patch("sqlite3.connect", spying):
+    with patch("everfold.engines.sqlite.connection.HeldConnection", Spied):
         yield Spied.made
 
 

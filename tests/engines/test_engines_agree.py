@@ -6,7 +6,7 @@ The oracle of selections is independent of both: plain comprehensions over what 
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ from everfold.log.record import NewRecord, Record
 from everfold.log.selection import EVERYTHING, Selection
 from everfold.log.snapshot import Snapshot
 from everfold.log.write import Appended, Conflicted, Failed, Outcome, StreamAppend, Write
+from everfold.testing.contracts.append_hooks import RowPerRecord, blame
+from everfold.testing.contracts.read_databases import create_rows, names
 from everfold.testing.frozen_clock import FrozenClock
 
 T = TypeVar("T")
@@ -71,6 +73,16 @@ writes = st.builds(
 )
 
 
+class Picky(RowPerRecord):
+    """Keeps a row for each record, and cannot apply some of them."""
+
+    def apply(self, records: Sequence[Record]) -> None:
+        super().apply(records)
+        for record in records:
+            if (record.type, record.schema_version) == ("sent", 3):
+                raise blame(record)
+
+
 class Engines(RuleBasedStateMachine):
     """Two engines and what they must contain."""
 
@@ -79,21 +91,28 @@ class Engines(RuleBasedStateMachine):
         self._loop = asyncio.new_event_loop()
         self._folder = tempfile.TemporaryDirectory()
         self._clock = FrozenClock()
-        self.memory: Engine = MemoryEngine(clock=self._clock)
-        self.sqlite = self._sqlite()
+        self._stores = 0
+        self.memory, self.sqlite = self._new_stores()
         self.log: list[Record] = []
-        self._await(self.memory.open())
-        self._await(self.sqlite.open())
+        self.is_hooked = False
+
+    def _new_stores(self) -> tuple[Engine, Engine]:
+        self._stores += 1
+        memory, sqlite = MemoryEngine(clock=self._clock), self._sqlite()
+        for engine in (memory, sqlite):
+            self._await(engine.open())
+            self._await(engine.beside.write(create_rows))
+        return memory, sqlite
 
     def _sqlite(self) -> Engine:
-        path = Path(self._folder.name) / "log.db"
+        path = Path(self._folder.name) / f"log-{self._stores}.db"
         return SqliteEngine(path, clock=self._clock, synchronous="off", readers=1)  # nobody cuts the power here
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(work)
 
     def teardown(self) -> None:
-        self._await(self.sqlite.close())
+        self._close()
         self._loop.close()
         self._folder.cleanup()
 
@@ -164,6 +183,8 @@ class Engines(RuleBasedStateMachine):
     def look_at_what_is_kept_beside(self) -> None:
         for key in KEYS:
             assert self._await(self.memory.reply(key)) == self._await(self.sqlite.reply(key))
+        assert self._await(self.memory.replies(limit=2)) == self._await(self.sqlite.replies(limit=2))
+        assert self._await(self.memory.checkpoints()) == self._await(self.sqlite.checkpoints())
         for name in ("c1", "c2", "c3"):
             assert self._await(self.memory.checkpoint(name)) == self._await(self.sqlite.checkpoint(name))
         for stream in STREAMS:
@@ -174,6 +195,33 @@ class Engines(RuleBasedStateMachine):
         self._await(self.sqlite.close())
         self.sqlite = self._sqlite()
         self._await(self.sqlite.open())
+        self._hook()
+
+    @rule()
+    def keep_inline_rows_or_stop(self) -> None:
+        self.is_hooked = not self.is_hooked
+        self._hook()
+
+    def _hook(self) -> None:
+        for engine in (self.memory, self.sqlite):
+            engine.hook(Picky() if self.is_hooked else None)
+
+    @rule(first=st.integers(0, 20))
+    def move(self, first: int) -> None:
+        """Each goes on as a restored copy of the other; snapshots and rows stay behind."""
+        sources = (self.sqlite, self.memory)
+        targets = self._new_stores()
+        for source, target in zip(sources, targets, strict=True):
+            replies, checkpoints = self._await(source.replies(limit=100)), self._await(source.checkpoints())
+            self._await(target.restore(self.log[:first]))
+            self._await(target.restore(self.log[first:], replies=replies, checkpoints=checkpoints))
+        self._close()
+        self.memory, self.sqlite = targets
+        self._hook()
+
+    def _close(self) -> None:
+        self._await(self.memory.close())
+        self._await(self.sqlite.close())
 
     @invariant()
     def both_hold_the_whole_log(self) -> None:
@@ -181,6 +229,12 @@ class Engines(RuleBasedStateMachine):
             assert list(self._await(engine.read(EVERYTHING, limit=1_000))) == self.log
             assert self._await(engine.wait(-1)) == len(self.log)
             assert self._await(engine.verify(after=0, limit=1_000)).damages == ()
+
+    @invariant()
+    def rows_of_the_hook_are_the_same(self) -> None:
+        here, there = (self._await(engine.beside.read(names)) for engine in (self.memory, self.sqlite))
+        assert here == there
+        assert set(here) <= {f"{record.position:03} {record.type}" for record in self.log}
 
 
 def essence(outcome: Outcome) -> object:

@@ -44,6 +44,8 @@ PLANS = {
     "list_streams": "SEARCH events USING COVERING INDEX events_by_stream (stream>? AND stream<?)",
     "read_indexed": "SEARCH events USING COVERING INDEX events_by_stream (stream=? AND version>? AND version<?)",
     "is_indexed": "SEARCH events USING COVERING INDEX events_by_id (id=? AND rowid=?)",
+    "list_replies": "SEARCH replies USING PRIMARY KEY (key>?)",
+    "list_checkpoints": "SCAN checkpoints",
     "has_tag": "SEARCH event_tags USING PRIMARY KEY (tag=? AND position=?)",
 }
 WITHOUT_PLAN = {"insert_event", "insert_tag", "insert_reply", "write_checkpoint", "write_snapshot"}

@@ -8,17 +8,19 @@ import tempfile
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from everfold.engines.sqlite import schema
 from everfold.engines.sqlite.connection import connect
 from everfold.engines.sqlite.engine import SqliteEngine
+from everfold.engines.sqlite.file_kind import LOG
 from everfold.engines.sqlite.schema import upgrade
 from everfold.errors import (
     ConfigurationError,
     NotAStore,
+    StoreBusy,
     StoreCorrupt,
     StoreError,
     StoreReadOnly,
@@ -237,12 +239,20 @@ def test_a_foreign_file_is_refused_once_more_when_it_is_open(tmp_path: Path) -> 
 
 
 def test_an_upgrade_that_fails_leaves_no_trace(tmp_path: Path) -> None:
-    scripts = ["CREATE TABLE a (x);", "CREATE TABLE b (x); CREATE TABLE a (again);"]
+    scripts = ("CREATE TABLE a (x);", "CREATE TABLE b (x); CREATE TABLE a (again);")
     with closing(connect(str(tmp_path / "x.db"), lock_timeout=1)) as connection:
-        with patch.object(schema, "UPGRADES", scripts), pytest.raises(StoreError, match="a already"):
-            upgrade(connection, "x.db")
+        with pytest.raises(StoreError, match="a already"):
+            upgrade(connection, "x.db", msgspec.structs.replace(LOG, upgrades=scripts))
         assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("a",)]
         assert schema.schema_version(connection) == 1
+
+
+def test_an_upgrade_that_cannot_begin_is_busy(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(connect(path, lock_timeout=0)) as late:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            upgrade(late, path)
 
 
 def test_the_header_is_what_the_file_format_says(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from everfold.engines.sqlite.worker import Worker, WorkerPool
+from everfold.engines.worker import Worker, WorkerPool
 from everfold.errors import StoreClosed
 
 

@@ -12,9 +12,11 @@ from everfold.log.catalogue import Catalogue
 from everfold.log.checkpoint import Checkpoints
 from everfold.log.idempotency import Replies
 from everfold.log.integrity import Integrity
+from everfold.log.read_database import ReadDatabases
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshots
+from everfold.log.transfer import Transfer
 from everfold.log.write import Outcome, Write
 
 __all__ = ["Engine", "LogEngine"]
@@ -86,5 +88,5 @@ class LogEngine(Protocol):
         ...
 
 
-class Engine(LogEngine, Snapshots, Replies, Checkpoints, Catalogue, Integrity, Protocol):
+class Engine(LogEngine, Snapshots, Replies, Checkpoints, Catalogue, Integrity, ReadDatabases, Transfer, Protocol):
     """What the store needs: the log, and what is kept beside it."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from everfold.engines.held_connection import HeldConnection
 from everfold.engines.sqlite.failures import translated
+from everfold.engines.sqlite.file_kind import APPLICATION_ID, LOG, FileKind
 from everfold.errors import StoreUnavailable
 
 __all__ = ["APPLICATION_ID", "SYNCHRONOUS", "connect", "connect_verified", "verify_durability"]
 
-APPLICATION_ID = 0x45764C67
-"""``EvLg`` in the file's header: tells an everfold store from any other SQLite file."""
 SYNCHRONOUS = {"full": 2, "extra": 3, "normal": 1, "off": 0}
 WRITER_CACHE_KIB = 32 * 1024
 READER_CACHE_KIB = 8 * 1024
@@ -19,16 +19,17 @@ STATEMENT_CACHE = 64
 
 
 def connect(
-    path: str, *, lock_timeout: float, synchronous: str = "full", read_only: bool = False
+    path: str, *, lock_timeout: float, synchronous: str = "full", read_only: bool = False, kind: FileKind = LOG
 ) -> sqlite3.Connection:
     """A connection that leaves transactions to us. It may be used by one thread at a time, any thread."""
-    with translated(path):
+    with translated(path, kind):
         connection = sqlite3.connect(
             path,
             timeout=lock_timeout,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=STATEMENT_CACHE,
+            factory=HeldConnection,
         )
         try:
             _configure(connection, synchronous=synchronous, read_only=read_only)
@@ -55,21 +56,21 @@ def _configure(connection: sqlite3.Connection, *, synchronous: str, read_only: b
 
 
 def connect_verified(
-    path: str, *, lock_timeout: float, synchronous: str = "full", read_only: bool = False
+    path: str, *, lock_timeout: float, synchronous: str = "full", read_only: bool = False, kind: FileKind = LOG
 ) -> sqlite3.Connection:
-    """A connection to an existing store that is known to be as durable as it was asked to be."""
-    connection = connect(path, lock_timeout=lock_timeout, synchronous=synchronous, read_only=read_only)
+    """A connection to an existing file that is known to be as durable as it was asked to be."""
+    connection = connect(path, lock_timeout=lock_timeout, synchronous=synchronous, read_only=read_only, kind=kind)
     try:
-        verify_durability(connection, path, synchronous=synchronous)
+        verify_durability(connection, path, synchronous=synchronous, kind=kind)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def verify_durability(connection: sqlite3.Connection, path: str, *, synchronous: str) -> None:
+def verify_durability(connection: sqlite3.Connection, path: str, *, synchronous: str, kind: FileKind = LOG) -> None:
     """Ask SQLite whether the settings that durability rests on are in force. Some builds and file systems refuse."""
-    with translated(path):
+    with translated(path, kind):
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (level,) = connection.execute("PRAGMA synchronous").fetchone()
     if mode != "wal" or level != SYNCHRONOUS[synchronous]:

@@ -13,25 +13,30 @@ from everfold.clock import Clock, SystemClock
 from everfold.engines.head_watch import HeadWatch
 from everfold.engines.sqlite.connection import SYNCHRONOUS
 from everfold.engines.sqlite.failures import is_busy, translate, translated
+from everfold.engines.sqlite.file_threads import FileThreads, start_threads
 from everfold.engines.sqlite.integrity import verify_records
+from everfold.engines.sqlite.read_database import Beside, Views, views_path
 from everfold.engines.sqlite.reader import (
     STATEMENTS,
     Range,
     read_bare_stream,
     read_checkpoint,
+    read_checkpoints,
     read_page,
     read_record,
+    read_replies,
     read_reply,
     read_snapshot,
     read_stream,
     read_streams,
 )
 from everfold.engines.sqlite.store_file import StoreFile
-from everfold.engines.sqlite.worker import Worker, WorkerPool
 from everfold.errors import ConfigurationError, StoreClosed, StoreError
 from everfold.log.catalogue import StreamInfo
+from everfold.log.checkpoint import Checkpoint
 from everfold.log.idempotency import StoredReply
 from everfold.log.integrity import Verified
+from everfold.log.read_database import AppendHook, ReadDatabase
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshot
@@ -71,12 +76,19 @@ class SqliteEngine:
         self._life_cycle = asyncio.Lock()
         self._watch = HeadWatch()
         self._poller: asyncio.Task[None] | None = None
-        self._thread: Worker | None = None
+        self._threads: FileThreads[StoreFile] | None = None
+        self._hook: AppendHook | None = None
+        self._beside = Beside(self.path, self._opened)
+        self._views = Views(
+            views_path(self.path),
+            lock_timeout=lock_timeout,
+            synchronous="off" if synchronous == "off" else "normal",
+        )
 
     async def open(self) -> None:
         """Open or create the file; see ``log.engine`` and ``schema`` for what is refused."""
         async with self._life_cycle:
-            if self._thread:
+            if self._threads:
                 return
             file = StoreFile(
                 self.path,
@@ -85,44 +97,67 @@ class SqliteEngine:
                 synchronous=self._synchronous,
                 readers=self._reader_count,
             )
-            thread = Worker("everfold-sqlite-writer")
-            try:
-                await thread.do(file.open)
-            except BaseException as error:
-                thread.post(file.close)
-                thread.stop(wait=isinstance(error, Exception))  # a cancelled caller does not stop the opening
-                raise
-            self._file = file
-            self._readers = WorkerPool(file.readers)
+            threads = await start_threads(file, name="everfold-sqlite")
+            file.writer.hook(self._hook)
             self._watch = HeadWatch()
-            self._thread = thread
+            self._views.open()
+            self._threads = threads
 
     async def close(self) -> None:
         """Finish the batches and pages under way, stop the threads, close the connections."""
         async with self._life_cycle:
-            thread, self._thread = self._thread, None
-            if not thread:
+            threads, self._threads = self._threads, None
+            if not threads:
                 return
             self._watch.wake_all()
             if self._poller:
                 self._poller.cancel()
             try:
-                await self._readers.close()
-                await thread.do(self._file.close)
+                await self._views.close()
             finally:
-                thread.post(self._file.close)
-                thread.stop()
+                await threads.close()
 
     async def append(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """One durable commit for all of them; one hop to the writer thread."""
-        thread, writer = self._opened(), self._file.writer
+        threads = self._opened()
         if not writes:
             return []
-        outcomes = await thread.do(partial(writer.append, writes))
+        return await self._write(threads, lambda: threads.file.writer.append(writes))
+
+    async def restore(
+        self,
+        records: Sequence[Record],
+        *,
+        replies: Sequence[StoredReply] = (),
+        checkpoints: Sequence[Checkpoint] = (),
+    ) -> None:
+        """One durable commit, in the writer thread too."""
+        threads = self._opened()
+        await self._write(threads, lambda: threads.file.writer.restore(records, replies, checkpoints))
+
+    async def _write(self, threads: FileThreads[StoreFile], job: Callable[[], T]) -> T:
+        thread, writer = threads.writer, threads.file.writer
+        result = await thread.do(job)
         self._watch.announce(writer.head)
         if writer.is_checkpoint_due:
             thread.post(writer.checkpoint)
-        return outcomes
+        return result
+
+    @property
+    def views(self) -> ReadDatabase:
+        """A file of its own beside the log: ``bank.views.db`` of ``bank.db``, made when it is first used."""
+        return self._views
+
+    @property
+    def beside(self) -> ReadDatabase:
+        """The log's own file."""
+        return self._beside
+
+    def hook(self, hook: AppendHook | None) -> None:
+        """From the next batch that begins."""
+        self._hook = hook
+        if self._threads:
+            self._threads.writer.post(partial(self._threads.file.writer.hook, hook))
 
     async def read(
         self,
@@ -179,7 +214,7 @@ class SqliteEngine:
     def _look(self) -> None:
         """Read the head: some microseconds, from shared memory and a cached page, so it needs no thread."""
         try:
-            (head, _) = self._file.lookout.execute(STATEMENTS["read_head"]).fetchone()
+            (head, _) = self._opened().file.lookout.execute(STATEMENTS["read_head"]).fetchone()
         except sqlite3.Error as error:
             if not is_busy(error):
                 raise translate(error, self.path) from error
@@ -198,6 +233,14 @@ class SqliteEngine:
         """The consumer's position."""
         return await self._ask(lambda connection: read_checkpoint(connection, name))
 
+    async def replies(self, *, after: str = "", limit: int) -> Sequence[StoredReply]:
+        """Replies by key."""
+        return await self._ask(lambda connection: read_replies(connection, after, limit))
+
+    async def checkpoints(self) -> Sequence[Checkpoint]:
+        """Every consumer's position."""
+        return await self._ask(read_checkpoints)
+
     async def streams(self, *, prefix: str = "", after: str = "", limit: int) -> Sequence[StreamInfo]:
         """Streams by name; each found by one step through an index."""
         return await self._ask(lambda connection: read_streams(connection, prefix, after, limit))
@@ -212,11 +255,11 @@ class SqliteEngine:
         return await self._ask(lambda connection: verify_records(connection, span))
 
     async def _ask(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        self._opened()
+        readers = self._opened().readers
         with translated(self.path):
-            return await self._readers.do(job)
+            return await readers.do(job)
 
-    def _opened(self) -> Worker:
-        if not self._thread:
+    def _opened(self) -> FileThreads[StoreFile]:
+        if not self._threads:
             raise StoreClosed(f"The store {self.path} is not open. Use it inside `async with app`.")
-        return self._thread
+        return self._threads

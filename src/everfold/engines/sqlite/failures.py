@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from everfold.engines.held_connection import driver_error
+from everfold.engines.sqlite.file_kind import LOG, FileKind
 from everfold.errors import (
     NotAStore,
     StoreBusy,
@@ -16,7 +18,7 @@ from everfold.errors import (
     StoreUnavailable,
 )
 
-__all__ = ["is_busy", "is_refusal", "translate", "translated"]
+__all__ = ["infrastructure_error", "is_busy", "is_refusal", "translate", "translated"]
 
 _PRIMARY_CODE = 0xFF
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
@@ -31,25 +33,27 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         "the file or its folder cannot be written. Mend its permissions",
     ),
     sqlite3.SQLITE_PERM: (StoreReadOnly, "the file may not be accessed. Mend its permissions"),
-    sqlite3.SQLITE_NOTADB: (NotAStore, "the file is not an everfold store. Give another path"),
-    sqlite3.SQLITE_CORRUPT: (
-        StoreCorrupt,
-        "the file is damaged. Stop writing, copy it, and restore a backup",
-    ),
+    sqlite3.SQLITE_NOTADB: (NotAStore, "the file is not {name}: {otherwise}"),
+    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "the file is damaged. {repair}"),
     sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "the file cannot be opened. Check that its folder exists"),
     sqlite3.SQLITE_IOERR: (StoreUnavailable, "the disk reported an input/output error. Check the disk"),
     sqlite3.SQLITE_TOOBIG: (StoreError, "a value is larger than SQLite can hold. Store a reference to it"),
 }
+_INFRASTRUCTURE = frozenset(_BY_CODE) - {sqlite3.SQLITE_TOOBIG}
 
 
-def translate(error: Exception, path: str) -> StoreError:
+def translate(error: Exception, path: str, kind: FileKind = LOG) -> StoreError:
     """The everfold error for a driver's error; nothing of what was under way is stored."""
-    code = _primary_code(error)
-    if code is None and "decode" in str(error):
-        code = sqlite3.SQLITE_CORRUPT  # stored text is no UTF-8 any more, and the driver gives no code for it
-    kind, advice = _BY_CODE.get(code or sqlite3.SQLITE_ERROR, (StoreError, "nothing was stored"))
+    error_class, advice = _BY_CODE.get(_code(error) or sqlite3.SQLITE_ERROR, (StoreError, "nothing was stored"))
+    advice = advice.format(name=kind.name, otherwise=kind.otherwise, repair=kind.repair)
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    return kind(f"{path}: {advice}. (SQLite says: {error}; {name})")
+    return error_class(f"{path}: {advice}. (SQLite says: {error}; {name})")
+
+
+def infrastructure_error(error: BaseException) -> sqlite3.Error | None:
+    """The driver's error in this one, if the file, the disk or other programs are to blame, and not SQL or values."""
+    found = driver_error(error)
+    return found if found and _code(found) in _INFRASTRUCTURE else None
 
 
 def is_busy(error: Exception) -> bool:
@@ -71,10 +75,17 @@ def _primary_code(error: Exception) -> int | None:
     return None if code is None else int(code) & _PRIMARY_CODE
 
 
+def _code(error: Exception) -> int | None:
+    code = _primary_code(error)
+    if code is None and "decode" in str(error):
+        return sqlite3.SQLITE_CORRUPT  # stored text is no UTF-8 any more, and the driver gives no code for it
+    return code
+
+
 @contextmanager
-def translated(path: str) -> Generator[None]:
+def translated(path: str, kind: FileKind = LOG) -> Generator[None]:
     """Translate every driver error raised inside."""
     try:
         yield
     except sqlite3.Error as error:
-        raise translate(error, path) from error
+        raise translate(error, path, kind) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -14,6 +15,7 @@ import msgspec
 from everfold.engines.statements import load_statements
 from everfold.errors import StoreCorrupt
 from everfold.log.catalogue import StreamInfo
+from everfold.log.checkpoint import Checkpoint
 from everfold.log.idempotency import StoredReply
 from everfold.log.record import Record
 from everfold.log.selection import Selection
@@ -25,12 +27,15 @@ __all__ = [
     "Range",
     "read_bare_stream",
     "read_checkpoint",
+    "read_checkpoints",
     "read_page",
     "read_record",
+    "read_replies",
     "read_reply",
     "read_snapshot",
     "read_stream",
     "read_streams",
+    "records_of",
 ]
 
 STATEMENTS = load_statements("everfold.engines.sqlite")
@@ -65,12 +70,22 @@ def read_page(connection: sqlite3.Connection, selection: Selection, span: Range)
     parts = selection.parts
     if len(parts) == 1:
         return _read_part(connection, parts[0], span)
-    connection.execute("BEGIN")  # one view for all alternatives
-    try:
+    with _one_view(connection):
         pages = [_read_part(connection, part, span) for part in parts]
+    return list(islice(_without_repeats(merge(*pages, key=_by_position, reverse=span.backwards)), span.limit))
+
+
+@contextmanager
+def _one_view(connection: sqlite3.Connection) -> Generator[None]:
+    """All statements inside see the same; a transaction that is under way sees to that itself."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
     finally:
         connection.execute("ROLLBACK")
-    return list(islice(_without_repeats(merge(*pages, key=_by_position, reverse=span.backwards)), span.limit))
 
 
 def _without_repeats(records: Iterable[Record]) -> Iterable[Record]:
@@ -101,7 +116,7 @@ def _read_part(connection: sqlite3.Connection, selection: Selection, span: Range
         "other_tags": _json(tuple(tag for tag in selection.tags if tag != driver)),
     }
     rows = connection.execute(STATEMENTS[f"read_{shape}_{span.direction}"], parameters)
-    records = _records(rows)
+    records = records_of(rows)
     if shape == "streamed" and selection.category is not None:
         return [record for record in records if record.category == selection.category]
     return records
@@ -138,7 +153,8 @@ def _json(values: tuple[str, ...]) -> str | None:
     return msgspec.json.encode(values).decode() if values else None
 
 
-def _records(rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+def records_of(rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+    """The records of rows of the table ``events``, all columns but the checksum."""
     # The columns come in the order of Record's fields; only tags need decoding, and few records have any.
     return [
         Record(
@@ -172,7 +188,7 @@ def read_stream(connection: sqlite3.Connection, stream: str, span: Range) -> lis
         STATEMENTS[f"read_stream_{span.direction}"],
         {"stream": stream, "after": span.after, "until": span.until, "limit": span.limit},
     )
-    return _records(rows)
+    return records_of(rows)
 
 
 def read_bare_stream(connection: sqlite3.Connection, stream: str, span: Range) -> list[Record]:
@@ -189,7 +205,7 @@ def read_bare_stream(connection: sqlite3.Connection, stream: str, span: Range) -
 
 def read_record(connection: sqlite3.Connection, id: str) -> Record | None:
     """The record with this event id."""
-    found = _records(connection.execute(STATEMENTS["read_record"], (id,)))
+    found = records_of(connection.execute(STATEMENTS["read_record"], (id,)))
     return found[0] if found else None
 
 
@@ -211,7 +227,18 @@ def read_checkpoint(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
+def read_checkpoints(connection: sqlite3.Connection) -> list[Checkpoint]:
+    """How far every consumer got, by name."""
+    return [Checkpoint(*row) for row in connection.execute(STATEMENTS["list_checkpoints"])]
+
+
 def read_reply(connection: sqlite3.Connection, key: str) -> StoredReply | None:
     """The reply stored under the key."""
     row = connection.execute(STATEMENTS["read_reply"], (key,)).fetchone()
     return StoredReply(*row) if row else None
+
+
+def read_replies(connection: sqlite3.Connection, after: str, limit: int) -> list[StoredReply]:
+    """Replies by key."""
+    rows = connection.execute(STATEMENTS["list_replies"], {"after": after, "limit": max(limit, 0)})
+    return [StoredReply(*row) for row in rows]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from everfold.engines.sqlite.connection import APPLICATION_ID
 from everfold.engines.sqlite.failures import translated
-from everfold.engines.statements import load_upgrades
+from everfold.engines.sqlite.file_kind import LOG, FileKind
 from everfold.errors import NotAStore, StoreCorrupt, StoreError, StoreTooNew
 
 __all__ = ["inspect_file", "schema_version", "upgrade"]
@@ -16,33 +15,32 @@ SMALLEST_FILE = 512
 MAGIC = b"SQLite format 3\0"
 JOURNAL_HEADER_SIZE = 28
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-UPGRADES = load_upgrades("everfold.engines.sqlite")
 
 
-def inspect_file(path: str) -> None:
+def inspect_file(path: str, kind: FileKind = LOG) -> None:
     """Look at the file's header before anything may change it (https://www.sqlite.org/fileformat.html, 1.3).
 
-    An absent or empty file is fine: it becomes a store. Raises NotAStore, StoreTooNew or StoreCorrupt.
+    An absent or empty file is fine: it becomes one of this kind. Raises NotAStore, StoreTooNew or StoreCorrupt.
     """
     if Path(path).is_dir():
-        raise NotAStore(f"{path} is a folder. Give the path of a file in it.")
+        raise NotAStore(f"{path} is a folder and not {kind.name}: {kind.otherwise}.")
     size = _size_of(path)
     if not size or _was_creation_interrupted(path):
         return
     if size < SMALLEST_FILE:
-        raise _too_short(path, size)
-    header = _header_of(path)
+        raise _too_short(path, size, kind)
+    header = _header_of(path, kind)
     if header is None:
         return
     application_id, version, page_size = header
-    if application_id != APPLICATION_ID:
-        raise _of_another_application(path)
-    _check_version(version)
+    if application_id != kind.application_id:
+        raise _of_another_application(path, kind)
+    _check_version(version, kind)
     if size % page_size and not _size_of(path + "-wal"):
-        raise _cut_off(path)
+        raise _cut_off(path, kind)
 
 
-def _header_of(path: str) -> tuple[int, int, int] | None:
+def _header_of(path: str, kind: FileKind) -> tuple[int, int, int] | None:
     """Application id, schema version and page size; None when only opening the file can tell more.
 
     SQLite reads it, as a file that nobody writes: it takes no lock and leaves no trace. Reading it ourselves would
@@ -57,10 +55,10 @@ def _header_of(path: str) -> tuple[int, int, int] | None:
         ]
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise _no_sqlite(path) from error
+            raise _no_sqlite(path, kind) from error
         # While another process empties its write-ahead log, the header may be ahead of the file.
         if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT and not _size_of(path + "-wal"):
-            raise _cut_off(path) from error
+            raise _cut_off(path, kind) from error
         return None
     finally:
         if connection is not None:
@@ -68,18 +66,18 @@ def _header_of(path: str) -> tuple[int, int, int] | None:
     return application_id, version, page_size
 
 
-def _too_short(path: str, size: int) -> StoreError:
+def _too_short(path: str, size: int, kind: FileKind) -> StoreError:
     """What is wrong with a file shorter than any SQLite file: nobody can hold a lock on it, so it may be read."""
     beginning = _beginning_of(path, len(MAGIC))
-    return _cut_off(path) if size and MAGIC.startswith(beginning) else _no_sqlite(path)
+    return _cut_off(path, kind) if size and MAGIC.startswith(beginning) else _no_sqlite(path, kind)
 
 
-def _no_sqlite(path: str) -> NotAStore:
-    return NotAStore(f"{path} is not a SQLite file. It was left untouched; give another path.")
+def _no_sqlite(path: str, kind: FileKind) -> NotAStore:
+    return NotAStore(f"{path} is not a SQLite file. It was left untouched; {kind.otherwise}.")
 
 
-def _cut_off(path: str) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} was cut off after {_size_of(path):,} bytes, or is damaged. Restore a backup.")
+def _cut_off(path: str, kind: FileKind) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} was cut off after {_size_of(path):,} bytes, or is damaged. {kind.repair}.")
 
 
 def _size_of(path: str) -> int:
@@ -103,40 +101,41 @@ def _was_creation_interrupted(path: str) -> bool:
     return journal.startswith(JOURNAL_MAGIC) and journal[16:20] == bytes(4)
 
 
-def _check_version(version: int) -> None:
-    if version > len(UPGRADES):
-        raise StoreTooNew(version, len(UPGRADES))
+def _check_version(version: int, kind: FileKind) -> None:
+    if version > len(kind.upgrades):
+        raise StoreTooNew(version, len(kind.upgrades))
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """How many upgrades the store has seen."""
+    """How many upgrades the file has seen."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
-def upgrade(connection: sqlite3.Connection, path: str) -> None:
+def upgrade(connection: sqlite3.Connection, path: str, kind: FileKind = LOG) -> None:
     """Run the upgrades that are missing, each in a transaction of its own, then switch to the write-ahead log.
 
     The caller holds the file lock, so that of several processes that open a new file one creates it.
     """
-    with translated(path):
-        _check_owner(connection, path)
-        _check_version(schema_version(connection))
-        for number, script in enumerate(UPGRADES, start=1):
+    with translated(path, kind):
+        _check_owner(connection, path, kind)
+        _check_version(schema_version(connection), kind)
+        for number, script in enumerate(kind.upgrades, start=1):
             if schema_version(connection) < number:
-                _run(connection, script, number)
+                _run(connection, script, number, kind)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         _check_writable(connection)
 
 
-def _run(connection: sqlite3.Connection, script: str, number: int) -> None:
+def _run(connection: sqlite3.Connection, script: str, number: int, kind: FileKind) -> None:
     try:
         connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {kind.application_id};\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"
         )
     except BaseException:
-        connection.rollback()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -149,12 +148,12 @@ def _check_writable(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _check_owner(connection: sqlite3.Connection, path: str) -> None:
+def _check_owner(connection: sqlite3.Connection, path: str, kind: FileKind) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and application_id != APPLICATION_ID:
-        raise _of_another_application(path)
+    if tables and application_id != kind.application_id:
+        raise _of_another_application(path, kind)
 
 
-def _of_another_application(path: str) -> NotAStore:
-    return NotAStore(f"{path} is a SQLite file of another application. It was left untouched; give another path.")
+def _of_another_application(path: str, kind: FileKind) -> NotAStore:
+    return NotAStore(f"{path} is a SQLite file of another application. It was left untouched; {kind.otherwise}.")

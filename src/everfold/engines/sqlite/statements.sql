@@ -19,12 +19,19 @@ INSERT INTO replies (key, fingerprint, reply, first_position, last_position, rec
 -- read_reply: the reply stored under a key
 SELECT key, fingerprint, reply, first_position, last_position, recorded FROM replies WHERE key = ?;
 
+-- list_replies: a page of the replies, in order of their keys
+SELECT key, fingerprint, reply, first_position, last_position, recorded FROM replies
+WHERE key > :after ORDER BY key LIMIT :limit;
+
 -- write_checkpoint: how far a consumer got
 INSERT INTO checkpoints (name, position) VALUES (?, ?)
 ON CONFLICT (name) DO UPDATE SET position = excluded.position;
 
 -- read_checkpoint: how far a consumer got
 SELECT position FROM checkpoints WHERE name = ?;
+
+-- list_checkpoints: how far every consumer got
+SELECT name, position FROM checkpoints ORDER BY name;
 
 -- write_snapshot: the newest state of a stream
 INSERT INTO snapshots (stream, version, fingerprint, state, position, taken) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,37 +1,39 @@
 """Writes batches: one durable transaction each, every write in it judged and accepted on its own.
 
-Runs in the engine's writer thread. ``_commit`` is the only place of the engine that acknowledges anything.
+Runs in the engine's writer thread. ``Transactions.commit`` acknowledges, and nothing else does.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import msgspec
 
 from everfold.clock import Clock
-from everfold.engines.sqlite.failures import is_refusal, translate, translated
-from everfold.engines.sqlite.file_lock import FileLock
+from everfold.engines.continuation import check_continues
+from everfold.engines.sqlite.failures import infrastructure_error, translate
+from everfold.engines.sqlite.inline_rows import InlineRows
 from everfold.engines.sqlite.judge import Judge
-from everfold.engines.sqlite.reader import STATEMENTS, read_reply
-from everfold.errors import EverfoldError, OutcomeUnknown, StoreBusy, StoreError
-from everfold.log.record import checksum
+from everfold.engines.sqlite.reader import STATEMENTS, Range, read_page, read_reply
+from everfold.engines.sqlite.restoring import row_of
+from everfold.engines.sqlite.transactions import Transactions
+from everfold.engines.sqlite.write_ahead_log import BYTES_PER_COMMIT, BYTES_PER_ROW, CHECKPOINT_BYTES, LONG_LOG_PAGES
+from everfold.errors import EverfoldError, ProjectionFailed, StoreError
+from everfold.log.checkpoint import Checkpoint
+from everfold.log.idempotency import StoredReply
+from everfold.log.read_database import AppendHook
+from everfold.log.record import Record, checksum
+from everfold.log.selection import EVERYTHING
 from everfold.log.write import Appended, Failed, Outcome, Repeated, StreamAppend, Write
 
-__all__ = ["Writer"]
+__all__ = ["CHECKPOINT_BYTES", "LONG_LOG_PAGES", "Writer"]
 
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-BYTES_PER_COMMIT, BYTES_PER_ROW = 24 * 1024, 1024
-"""A commit touches a page of each table and index; rows then fill pages. An estimate that needs no system call."""
-LONG_LOG_PAGES = 16_384
-RESTART_MILLIS = 100
 DATA = 7
-PER_WRITE_ERRORS = (
+UNSTORABLE = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,
@@ -39,30 +41,30 @@ PER_WRITE_ERRORS = (
     TypeError,
     ValueError,
 )
+PER_WRITE_ERRORS = (*UNSTORABLE, ProjectionFailed)
 _MORE_ROWS = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERTS = [(size, STATEMENTS["insert_event"] + _MORE_ROWS * (size - 1)) for size in (256, 128, 64, 32, 16, 8, 4, 2, 1)]
 """Any number of rows is a sum of few of these sizes, and so few statements stay prepared."""
 _encode = msgspec.json.encode
 _Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
 class Writer:
-    """The one connection of this process that writes to the log."""
+    """What this process writes to the log."""
 
-    def __init__(self, path: str, *, connect: Callable[[], sqlite3.Connection], lock: FileLock, clock: Clock) -> None:
-        self._path = path
-        self._connect = connect
-        self._lock = lock
+    def __init__(self, transactions: Transactions, *, clock: Clock) -> None:
+        self._transactions = transactions
+        self._path = transactions.path
+        self._lock = transactions.lock
+        self._wal = transactions.log
         self._clock = clock
         self._committed = 0
-        self._use(connect())
-        # What earlier processes left in the write-ahead log counts too, or nobody would ever move it.
-        log = Path(path + "-wal")
-        self._unmoved = log.stat().st_size if log.exists() else 0
+        self._inline: InlineRows | None = None
+        self._use(transactions.connection)
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._is_lost = False
         self._judge = Judge(connection, self._flush)
         self._data_version = -1
         self._head = self._recorded = 0
@@ -78,84 +80,103 @@ class Writer:
         """The highest position this process has seen committed."""
         return self._committed
 
+    def hook(self, hook: AppendHook | None) -> None:
+        """Have the hook called for every batch from the next one on."""
+        self._inline = InlineRows(hook) if hook else None
+
     def append(self, writes: Sequence[Write]) -> list[Outcome]:
         """One batch, as ``Engine.append`` promises it."""
         with self._lock.held():
             try:
-                return self._write(writes, self._accept)
+                return self._write(lambda: [self._accept(write) for write in writes])
             except PER_WRITE_ERRORS as error:
+                if self._is_of_batch(error):
+                    raise
                 if len(writes) == 1:
                     return [Failed(self._explain(error))]
                 # One of them cannot be stored at all: again, each behind a savepoint, still in one commit.
-                return self._write(writes, self._accept_apart)
+                return self._write(lambda: [self._accept_apart(write) for write in writes])
 
-    def _write(self, writes: Sequence[Write], accept: Callable[[Write], Outcome]) -> list[Outcome]:
+    def restore(
+        self, records: Sequence[Record], replies: Sequence[StoredReply], checkpoints: Sequence[Checkpoint]
+    ) -> None:
+        """One transaction, as ``Transfer.restore`` promises it."""
+        with self._lock.held():
+            try:
+                self._write(partial(self._add_again, records, replies, checkpoints))
+            except UNSTORABLE as error:
+                if self._is_of_batch(error):
+                    raise
+                raise self._explain(error) from error
+            finally:
+                self._data_version = -1  # forget what was judged, and the clock's time: the log's own is what counts
+
+    def run(self, job: Callable[[Any], T]) -> T:
+        """A transaction of somebody else between the batches. What is known of the log stays true."""
+        if self._inline:
+            self._inline.outdate()
+        return self._transactions.run(job)
+
+    def _write(self, work: Callable[[], T]) -> T:
         try:
             self._begin()
-            outcomes = [accept(write) for write in writes]
+            result = work()
             self._flush()
             if self._accepted:
+                if self._inline:
+                    self._inline.store()
                 self._connection.execute(STATEMENTS["write_head"], (self._head, self._recorded))
         except BaseException as error:
             self._roll_back()
-            if isinstance(error, sqlite3.Error) and not isinstance(error, PER_WRITE_ERRORS):
-                raise translate(error, self._path) from error
+            found = infrastructure_error(error) or error
+            if isinstance(found, sqlite3.Error) and not isinstance(found, UNSTORABLE):
+                raise translate(found, self._path) from error
             raise
         self._commit()
-        return outcomes
+        return result
 
     def _begin(self) -> None:
-        if self._is_lost:
-            self._use(self._connect())
+        connection = self._transactions.begin()
+        if connection is not self._connection:
+            self._use(connection)
         self._clear()
         self._judge.trim()
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
         (data_version,) = connection.execute("PRAGMA data_version").fetchone()
-        if data_version != self._data_version:
+        is_changed = data_version != self._data_version
+        if is_changed:
             self._judge.forget()
             self._head, self._recorded = connection.execute(STATEMENTS["read_head"]).fetchone()
             self._data_version = data_version
         self._recorded = max(self._recorded, self._clock.micros())
+        if self._inline:
+            self._inline.begin(connection, head=self._head, is_changed=is_changed)
 
     def _commit(self) -> None:
-        """Make the batch durable. What happens in here decides between stored, not stored and unknown."""
         if not self._accepted:
             self._roll_back(is_judge_right=True)  # only verdicts: nothing to sync
             return
         try:
-            self._connection.execute("COMMIT")
-        except BaseException as error:
-            self._give_up(error)
-        self._committed = self._head
-        self._unmoved += BYTES_PER_COMMIT
-
-    def _give_up(self, error: BaseException) -> NoReturn:
-        if isinstance(error, sqlite3.Error) and is_refusal(error):
+            self._transactions.commit()
+        except BaseException:
             self._roll_back()
-            raise translate(error, self._path) from error
-        # The commit record may have reached the disk although the sync failed (and after a failed sync the
-        # operating system may drop pages silently): go on with a fresh connection, made when it is needed.
-        self._lose_connection()
-        raise OutcomeUnknown(
-            f"{self._path}: the disk failed while a commit was under way ({error}). The append may or may not be "
-            "stored. Check the disk, then retry with the same idempotency key."
-        ) from error
+            raise
+        self._committed = self._head
+        self._wal.unmoved += BYTES_PER_COMMIT
+        if self._inline:
+            self._wal.note(0)  # it wrote rows of its own
+            self._inline.end(is_committed=True)
 
     def _roll_back(self, *, is_judge_right: bool = False) -> None:
         self._clear()
         if not is_judge_right:
             self._data_version = -1  # the next batch asks the database again
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._lose_connection()
+        self._transactions.roll_back()
+        if self._inline:
+            self._inline.end(is_committed=False)
 
-    def _lose_connection(self) -> None:
-        """Closing undoes what is not committed, and frees SQLite's own lock."""
-        self._is_lost = True
-        self._connection.close()
+    def _is_of_batch(self, error: BaseException) -> bool:
+        """Whether no single write is to blame for the error, whatever its class."""
+        return self._inline is not None and self._inline.has_failed_with(error)
 
     def _accept(self, write: Write) -> Outcome:
         if again := write.repeatable:
@@ -180,14 +201,24 @@ class Writer:
         try:
             outcome = self._accept(write)
             self._flush()
+            if self._inline and self._accepted > before[1]:
+                self._inline.store()
         except PER_WRITE_ERRORS as error:
-            execute("ROLLBACK TO one_write")
-            self._clear()
-            self._judge.forget()
-            self._head, self._accepted = before
+            if self._is_of_batch(error):
+                raise
+            self._undo_one(*before)
             outcome = Failed(self._explain(error))
         execute("RELEASE one_write")
         return outcome
+
+    def _undo_one(self, head: int, accepted: int) -> None:
+        self._connection.execute("ROLLBACK TO one_write")
+        self._clear()
+        self._judge.forget()
+        self._head, self._accepted = head, accepted
+        if self._inline:
+            self._inline.end(is_committed=False)
+            self._inline.begin(self._connection, head=head, is_changed=True)
 
     def _add(self, part: StreamAppend) -> int:
         """Queue the rows of one stream; the version it reaches."""
@@ -218,19 +249,38 @@ class Writer:
         if again := write.repeatable:
             reply = (again.key, again.fingerprint, again.reply, first, self._head, self._recorded)
             execute(STATEMENTS["insert_reply"], reply)
-            self._unmoved += len(again.reply)
+            self._wal.unmoved += len(again.reply)
         for checkpoint in write.checkpoints:
             execute(STATEMENTS["write_checkpoint"], (checkpoint.name, checkpoint.position))
         for kept in write.snapshots:
             snapshot = (kept.stream, kept.version, kept.fingerprint, kept.state, self._head, self._recorded)
             execute(STATEMENTS["write_snapshot"], snapshot)
-            self._unmoved += len(kept.state)
+            self._wal.unmoved += len(kept.state)
+
+    def _add_again(
+        self, records: Sequence[Record], replies: Sequence[StoredReply], checkpoints: Sequence[Checkpoint]
+    ) -> None:
+        head, time = self._connection.execute(STATEMENTS["read_head"]).fetchone()
+        newest = read_page(self._connection, EVERYTHING, Range.of(0, None, 1, backwards=True))
+        recorded = newest[0].recorded if newest else 0
+        check_continues(records, head=head, recorded=recorded, version=self._judge.version)
+        self._rows += map(row_of, records)
+        self._tags += [(tag, record.position) for record in records for tag in dict.fromkeys(record.tags)]
+        for reply in replies:
+            self._connection.execute(STATEMENTS["insert_reply"], msgspec.structs.astuple(reply))
+        for checkpoint in checkpoints:
+            self._connection.execute(STATEMENTS["write_checkpoint"], (checkpoint.name, checkpoint.position))
+        self._head = head + len(records)
+        self._recorded = max(time, records[-1].recorded) if records else time
+        self._accepted = len(records) + len(replies) + len(checkpoints)
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
         if rows:
             self._insert(rows)
-            self._unmoved += BYTES_PER_ROW * len(rows) + sum([len(row[DATA]) for row in rows])
+            if self._inline:
+                self._inline.add(rows)
+            self._wal.unmoved += BYTES_PER_ROW * len(rows) + sum([len(row[DATA]) for row in rows])
         tags, self._tags = self._tags, []
         if tags:
             self._connection.executemany(STATEMENTS["insert_tag"], tags)
@@ -244,6 +294,8 @@ class Writer:
                 start += size
 
     def _explain(self, error: Exception) -> EverfoldError:
+        if isinstance(error, ProjectionFailed):
+            return error
         if isinstance(error, sqlite3.IntegrityError) and "events.id" in str(error):
             return StoreError("An event id of this write is stored already. Nothing was stored; ids must be unique.")
         if isinstance(error, sqlite3.Error):
@@ -253,25 +305,8 @@ class Writer:
     @property
     def is_checkpoint_due(self) -> bool:
         """Whether this process has made the write-ahead log long."""
-        return self._unmoved > CHECKPOINT_BYTES
+        return self._wal.unmoved > CHECKPOINT_BYTES
 
     def checkpoint(self) -> None:
-        """Move committed pages from the write-ahead log into the file. Never while anybody commits."""
-        if self._is_lost or not self.is_checkpoint_due:
-            return
-        self._unmoved = 0
-        with self._lock.held(), translated(self._path):
-            execute = self._connection.execute
-            (_, pages, _) = execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > LONG_LOG_PAGES:
-                # There always was a reader when the log could have begun anew: make the next ones wait a moment.
-                (patience,) = execute("PRAGMA busy_timeout").fetchone()
-                execute(f"PRAGMA busy_timeout = {RESTART_MILLIS}")
-                execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-                execute(f"PRAGMA busy_timeout = {patience}")
-
-    def close(self) -> None:
-        """Close the connection; the last one of all processes also empties the write-ahead log."""
-        with suppress(StoreBusy), self._lock.held():
-            self._connection.close()
-        self._connection.close()  # whoever kept the lock has the file open, so ours is not the last connection
+        """Move committed pages from the write-ahead log into the file."""
+        self._transactions.checkpoint(beyond=CHECKPOINT_BYTES, long=LONG_LOG_PAGES)

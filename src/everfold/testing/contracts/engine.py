@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from everfold.testing.contracts.append_hooks import AppendHooks, SharedAppendHooks
 from everfold.testing.contracts.atomicity import Atomicity
 from everfold.testing.contracts.catalogue import StreamCatalogue
 from everfold.testing.contracts.checkpoints import ConsumerCheckpoints
@@ -10,9 +11,11 @@ from everfold.testing.contracts.idempotency import Idempotency
 from everfold.testing.contracts.life_cycle import LifeCycle
 from everfold.testing.contracts.order import Order
 from everfold.testing.contracts.pages import LogPages, StreamPages
+from everfold.testing.contracts.read_databases import DurableReadDatabases, ReadJobs
 from everfold.testing.contracts.reopening import Reopening, SharedStorage
 from everfold.testing.contracts.selections import Selections
 from everfold.testing.contracts.snapshots import KeptSnapshots
+from everfold.testing.contracts.transfer import Transfers
 from everfold.testing.contracts.unstorable import UnstorableWrites
 from everfold.testing.contracts.verification import Verification
 from everfold.testing.contracts.versions import Versions
@@ -36,10 +39,13 @@ class EngineContract(
     ConsumerCheckpoints,
     StreamCatalogue,
     Verification,
+    ReadJobs,
+    AppendHooks,
+    Transfers,
     LifeCycle,
 ):
     """What every engine promises, whether or not it outlives its process."""
 
 
-class DurableEngineContract(EngineContract, Reopening, SharedStorage):
+class DurableEngineContract(EngineContract, Reopening, SharedStorage, DurableReadDatabases, SharedAppendHooks):
     """What an engine promises whose storage is found again by the next engine, here or in another process."""

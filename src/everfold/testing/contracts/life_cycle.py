@@ -27,6 +27,9 @@ USES: dict[str, Callable[[Engine], Awaitable[object]]] = {
     "reply": lambda engine: engine.reply("k"),
     "checkpoint": lambda engine: engine.checkpoint("c"),
     "streams": lambda engine: engine.streams(limit=1),
+    "replies": lambda engine: engine.replies(limit=1),
+    "checkpoints": lambda engine: engine.checkpoints(),
+    "restore": lambda engine: engine.restore([]),
     "verify": lambda engine: engine.verify(after=0, limit=1),
 }
 

@@ -18,7 +18,7 @@ from everfold.errors import StoreClosed
 
 __all__ = ["Worker", "WorkerPool"]
 
-_log = logging.getLogger("everfold.sqlite")
+_log = logging.getLogger("everfold.engines")
 T = TypeVar("T")
 _Answer = Callable[[object, BaseException | None], None]
 _Entry = tuple[Callable[[], Any], _Answer]
@@ -105,9 +105,9 @@ def _settle(
 class WorkerPool:
     """A worker for each connection; a job goes to an idle one, or waits for the next to be idle."""
 
-    def __init__(self, connections: Sequence[sqlite3.Connection]) -> None:
+    def __init__(self, connections: Sequence[sqlite3.Connection], *, name: str = "everfold-reader") -> None:
         self._connections = connections
-        self._workers = [Worker(f"everfold-sqlite-reader-{number}") for number in range(len(connections))]
+        self._workers = [Worker(f"{name}-{number}") for number in range(len(connections))]
         self._idle = list(range(len(connections)))
         self._free = asyncio.Semaphore(len(connections))
         self._is_closed = False
