@@ -15,7 +15,7 @@ from everfold.cli.suggestions import did_you_mean
 from everfold.errors import Conflict, IdempotencyKeyReused, NotFound
 from tests.cli.conftest import Invoke
 
-COMMANDS = ["demo", "new", "run", "describe", "state", "events", "streams", "doctor"]
+COMMANDS = ["demo", "new", "run", "describe", "state", "events", "streams", "import", "export", "restore", "doctor"]
 
 
 def everfold(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ def everfold(*arguments: object, **options: object) -> subprocess.CompletedProce
 def test_help_names_every_command(invoke: Invoke) -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines()[1:9]] == COMMANDS
+    assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines()[1:12]] == COMMANDS
 
 
 @pytest.mark.parametrize(

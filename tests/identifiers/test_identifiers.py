@@ -71,6 +71,14 @@ def test_stable_ids_are_the_same_for_the_same_name() -> None:
     assert (
         stable_id(uuid.NAMESPACE_URL, "a") == stable_id(uuid.NAMESPACE_URL, "a") != stable_id(uuid.NAMESPACE_URL, "b")
     )
+    assert stable_id(uuid.NAMESPACE_URL, "a", place=1) != stable_id(uuid.NAMESPACE_URL, "a", place=2)
+
+
+def test_stable_ids_are_uuids_that_lie_in_the_order_of_their_places() -> None:
+    ids = [stable_id(uuid.NAMESPACE_URL, str(-place), place=place) for place in (0, 1, 9, 10, 4_000_000_000)]
+    assert ids == sorted(ids)
+    assert all(is_event_id(id) and uuid.UUID(id).version == 8 for id in ids)
+    assert {uuid.UUID(id).variant for id in ids} == {uuid.RFC_4122}
 
 
 @pytest.mark.parametrize("key", ["a1", "A-b-c", "x" * 200, "a.b_c~d:e@f+g=h$i,j", "-", "2030-01-01"])
