@@ -2,6 +2,7 @@
 
 from everfold import App, Command, Query, Repository
 from examples.accounts.domain import Account, Cents, Deposit, Withdraw
+from examples.accounts.views import Accounts
 
 
 class GetBalance(Query[int]):
@@ -18,7 +19,7 @@ class Transfer(Command):
     amount: Cents
 
 
-app = App("bank", Account)
+app = App("bank", Account, Accounts)
 
 
 @app.handles(Transfer)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from everfold import Conflict, Rejected, Version
+from everfold import Conflict, NotFound, Rejected, Version
 from everfold.testing import scenario
 from examples.accounts.app import GetBalance, Transfer, app
 from examples.accounts.domain import (
@@ -19,6 +19,7 @@ from examples.accounts.domain import (
     OpenAccount,
     Withdraw,
 )
+from examples.accounts.views import AccountSummary, GetAccount, GetAccountsOf, GetStatement
 
 OPENED = AccountOpened(owner="Ann", initial_balance=100)
 
@@ -87,3 +88,32 @@ async def test_the_store_is_the_same_after_a_restart() -> None:
         assert (await app.load(Account, "a1")).balance == 7
         with pytest.raises(Conflict):
             await app.store.append("account-a1", MoneyDeposited(amount=1), expected=0)
+
+
+async def test_a_query_reads_what_a_command_has_just_written() -> None:
+    async with app:
+        await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=100))
+        done = await app.execute(Withdraw(account_id="a1", amount=30))
+        assert await app.ask(GetAccount(account_id="a1"), after=done) == AccountSummary("a1", "Ann", 70)
+        with pytest.raises(NotFound, match="no AccountSummary 'a2'"):
+            await app.ask(GetAccount(account_id="a2"))
+
+
+async def test_the_statement_of_an_account_and_the_accounts_of_an_owner() -> None:
+    async with app:
+        await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=100))
+        await app.execute(OpenAccount(account_id="a2", owner="Ann", initial_balance=500))
+        await app.execute(Transfer(source="a1", target="a2", amount=10))
+        await app.execute(Transfer(source="a1", target="a2", amount=10))
+        done = await app.execute(Transfer(source="a1", target="a2", amount=10))
+        statement = await app.ask(GetStatement(account_id="a1", limit=2), after=done)
+        assert [(line.amount, line.balance) for line in statement.items] == [(-10, 70), (-10, 80)]
+        assert (statement.total, statement.next_offset) == (4, 2)
+        assert [row.balance for row in await app.ask(GetAccountsOf(owner="Ann"))] == [530, 70]
+
+
+async def test_a_query_can_be_asked_of_the_past() -> None:
+    async with app:
+        done = await app.execute(OpenAccount(account_id="a1", owner="Ann", initial_balance=100))
+        await app.execute(Deposit(account_id="a1", amount=1))
+        assert (await app.ask(GetAccount(account_id="a1"), as_of=done.position)).balance == 100

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from everfold.domain.command import Command
     from everfold.domain.decision_model import DecisionModel
     from everfold.domain.event import Event, event
-    from everfold.domain.handlers import Events, decide, evolve
+    from everfold.domain.handlers import Events, answer, decide, evolve, project
     from everfold.domain.query import Query
+    from everfold.domain.read_model import ReadModel
     from everfold.domain.tag import Tag
     from everfold.errors import Conflict, EverfoldError, NotFound, OutcomeUnknown, Rejected
     from everfold.identifiers import Position, Version
     from everfold.log.record import Metadata, Record
     from everfold.log.selection import Selection
+    from everfold.projections.page import Page
+    from everfold.projections.projection import Projection
+    from everfold.projections.table import Table
     from everfold.store.event_store import EventStore
     from everfold.store.repository import Repository
 
@@ -46,21 +50,27 @@ __all__ = [
     "Next",
     "NotFound",
     "OutcomeUnknown",
+    "Page",
     "Position",
+    "Projection",
     "Query",
+    "ReadModel",
     "Record",
     "Rejected",
     "Repository",
     "Selection",
     "Shape",
     "SnapshotPolicy",
+    "Table",
     "Tag",
     "Version",
+    "answer",
     "decide",
     "event",
     "evolve",
     "merge",
     "metadata",
+    "project",
     "upcast",
 ]
 
@@ -82,21 +92,27 @@ _ROOMS = {
     "Next": "everfold.app.middleware",
     "NotFound": "everfold.errors",
     "OutcomeUnknown": "everfold.errors",
+    "Page": "everfold.projections.page",
     "Position": "everfold.identifiers",
+    "Projection": "everfold.projections.projection",
     "Query": "everfold.domain.query",
+    "ReadModel": "everfold.domain.read_model",
     "Record": "everfold.log.record",
     "Rejected": "everfold.errors",
     "Repository": "everfold.store.repository",
     "Selection": "everfold.log.selection",
     "Shape": "everfold.codec.upcaster",
     "SnapshotPolicy": "everfold.domain.aggregate",
+    "Table": "everfold.projections.table",
     "Tag": "everfold.domain.tag",
     "Version": "everfold.identifiers",
+    "answer": "everfold.domain.handlers",
     "decide": "everfold.domain.handlers",
     "event": "everfold.domain.event",
     "evolve": "everfold.domain.handlers",
     "merge": "everfold.codec.upcaster",
     "metadata": "everfold.codec.metadata",
+    "project": "everfold.domain.handlers",
     "upcast": "everfold.codec.upcaster",
 }
 """Where each name lives. They are imported when they are first used, so that a domain module loads the domain only."""

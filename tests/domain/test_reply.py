@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from everfold import Command
-from everfold.app.reply import reply_type
+from everfold.domain.reply import reply_type
 from tests.app.bank import Open, Pay
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from everfold.app.blocking import BlockingApp
 from everfold.app.command_bus import CommandBus
-from everfold.app.done import Done
+from everfold.app.consumers import ConsumerFunction, Consumers
+from everfold.app.done import After, Done, Place
 from everfold.app.lifespan import Declared, Running, start, stop
 from everfold.app.middleware import Middleware
 from everfold.app.middlewares.authorization import Policy
@@ -25,8 +28,10 @@ from everfold.domain.message import message_definition
 from everfold.domain.query import Query
 from everfold.engines.connect import connect
 from everfold.errors import DefinitionError, StoreClosed
-from everfold.identifiers import IdSource
+from everfold.identifiers import IdSource, Position, check_text
 from everfold.log.engine import Engine
+from everfold.projections.operations import Operations
+from everfold.projections.wanted import ANY, Wanted
 from everfold.store.event_store import EventStore
 from everfold.store.time_travel import At, load_at
 
@@ -46,7 +51,7 @@ class App:
             done = await app.execute(OpenAccount(account_id="a1", owner="Ann"))
             account = await app.load(Account, "a1")
 
-    ``parts``: aggregates, decision models, further events, upcasters. ``store``: a URL or file path
+    ``parts``: aggregates, decision models, projections, further events, upcasters. ``store``: a URL or file path
     (``sqlite:///bank.db``, ``memory:``), or an engine. ``services``: instances that function handlers ask for by type.
     ``middlewares``: of your own, inside the built-in ones. ``authorize``: a policy asked for every message. Other
     keyword arguments are settings (``app.settings``). Nothing is opened before the app is entered.
@@ -75,6 +80,7 @@ class App:
         self.new_id = IdSource(self.clock.micros).next
         self.functions: list[FunctionHandler] = []
         self.query_functions: dict[type, FunctionHandler] = {}
+        self.consumer_functions: list[ConsumerFunction] = []
         self._store = store
         self._given_settings = settings
         self._running: Running | None = None
@@ -108,10 +114,41 @@ class App:
         def register(function: F) -> F:
             handler = FunctionHandler(function, query, names=names)
             self._check_stopped(function)
-            if query in self.query_functions:
+            if query in self.query_functions or query in self.parts.answers:
                 raise DefinitionError(f"{query.__qualname__} has two handlers, one of them {function.__qualname__}.")
             self.query_functions[query] = handler
             self.functions.append(handler)
+            return function
+
+        return register
+
+    def consumes(self, name: str, *, partitions: int = 1, start: Literal["first", "new"] = "first") -> Callable[[F], F]:
+        """Have a function be told of events, each at least once and those of a stream in order::
+
+            @app.consumes("welcome-mails")
+            async def welcome(event: AccountOpened, record: Record, mailer: Mailer) -> None: ...
+
+        ``name`` is permanent: its position is kept under it. The events are those of the first parameter (``A | B``
+        for several); services are filled by type. ``partitions``: so many streams are dealt with side by side, spread
+        over the processes. ``start``: a new consumer begins with the first event ever, or with ``"new"`` ones only.
+        An event that it keeps failing on is set aside, with those behind it in its stream (``app.consumers``). After a
+        crash the last events come again: deduplicate by ``record.id``, or execute commands with it as idempotency key.
+        """
+        names = sys._getframe(1).f_locals  # pyright: ignore[reportPrivateUsage] (the documented way to the caller)
+
+        def register(function: F) -> F:
+            self._check_stopped(function)
+            consumer = ConsumerFunction(
+                check_text(name, "the name of a consumer"),
+                function,
+                parts=partitions,
+                starts_new=start == "new",
+                names=names,
+            )
+            if any(other.name == name for other in self.consumer_functions):
+                raise DefinitionError(f"There are two consumers named {name!r}, one of them {consumer.where}.")
+            self.consumer_functions.append(consumer)
+            self.parts.events.extend(consumer.events)
             return function
 
         return register
@@ -165,8 +202,10 @@ class App:
             settings=settings,
             commands=self.parts.command_handlers,
             queries=self.query_functions,
+            projections=self.parts.projections,
             aggregates=self.parts.aggregates,
             functions=self.functions,
+            consumers=self.consumer_functions,
             services=self.services,
             middlewares=self.middlewares,
             authorize=self.authorize,
@@ -190,6 +229,14 @@ class App:
         """The same app for code without async: ``with app.blocking() as bank: bank.execute(...)``."""
         return BlockingApp(self)
 
+    def replace(self, *, store: str | Engine | None = None, **settings: object) -> Self:
+        """The same application with another store or other settings, for tools. Enter only one of them at a time."""
+        other = copy.copy(self)
+        other._store = self._store if store is None else store
+        other._given_settings = {**self._given_settings, **settings}
+        other._running, other._is_entered = None, False
+        return other
+
     # --- use
 
     def execute(
@@ -203,9 +250,53 @@ class App:
         """
         return self._bus.execute(command, idempotency_key=idempotency_key, timeout=timeout)
 
-    async def ask(self, query: Query[R], *, timeout: float | None = None) -> R:
-        """Answer a query. Raises NotFound, InvalidMessage, UnknownMessage, NotAuthorized or TimedOut."""
-        return await self._started.queries.ask(query, timeout=timeout)
+    async def ask(
+        self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None
+    ) -> R:
+        """Answer a query.
+
+        ``after``: what ``execute`` returned, or a Position: the answer knows everything up to there, so that one reads
+        one's own write; it waits for that up to ``timeout`` seconds (by default the setting read_timeout), then raises
+        ReadModelBehind. ``as_of``: a Position or an aware datetime: the answer as it would have been then, from tables
+        folded for it. Raises NotFound, InvalidMessage, UnknownMessage, NotAuthorized, ReadModelNotReady or TimedOut.
+        """
+        started = self._started
+        place = await self._position(as_of)
+        limit = timeout if after is None else None
+        return await started.queries.ask(query, wanted=self._wanted(after, timeout), as_of=place, timeout=limit)
+
+    async def watch(self, query: Query[R], *, after: After = None) -> AsyncGenerator[R, None]:
+        """The answer to a query, and a new one whenever it has changed::
+
+            async for view in app.watch(GetAccount(account_id="a1")): ...
+
+        Changes that follow each other quickly may come as one. Ends when the caller stops; raises what ``ask`` raises.
+        """
+        read_side = self._started.read_side
+        version = await read_side.version(type(query))
+        last = await self.ask(query, after=after)
+        yield last
+        while True:
+            version = await read_side.change(type(query), version)
+            answer = await self.ask(query)
+            if answer != last:
+                last = answer
+                yield last
+
+    def _wanted(self, after: After, timeout: float | None) -> Wanted:
+        if after is None:
+            return ANY
+        seconds = self._started.settings.read_timeout if timeout is None else timeout
+        if isinstance(after, Done):
+            return Wanted(after.position, after.stream, seconds)
+        if type(after) is not int and not isinstance(after, Position):
+            raise TypeError(f"after={after!r} is no place in the log. Give what execute returned, or a Position.")
+        return Wanted(after, None, seconds)
+
+    async def _position(self, place: Place) -> int | None:
+        if isinstance(place, datetime):
+            return await self.store.position_at(place)
+        return _checked(place)
 
     async def load(self, aggregate: type[A], key: object, *, at: At = None) -> A:
         """The state of an aggregate, folded from its records: now, or ``at`` a Version, Position or aware datetime.
@@ -218,6 +309,16 @@ class App:
     def store(self) -> EventStore:
         """The event store, for reading the log and appending without an aggregate. Only while the app is running."""
         return self._started.tools.events
+
+    @property
+    def projections(self) -> Operations:
+        """The projections, for operators: their status, pausing, rebuilding, events set aside. While it is running."""
+        return self._started.read_side.operations
+
+    @property
+    def consumers(self) -> Consumers:
+        """The consumers, for operators: their status, pausing, events set aside. Only while the app is running."""
+        return self._started.consumers
 
     @property
     def _bus(self) -> CommandBus:
@@ -239,11 +340,17 @@ class App:
 
     def queries(self) -> dict[str, type]:
         """Every query that has a handler, by its permanent name."""
-        return _by_name(self.query_functions)
+        return _by_name({**self.query_functions, **self.parts.answers})
 
     def aggregates(self) -> dict[str, type[Aggregate]]:
         """Every aggregate by its category."""
         return {aggregate.__everfold__.category: aggregate for aggregate in self.parts.aggregates}
+
+
+def _checked(place: object) -> Position | None:
+    if place is None or isinstance(place, Position):
+        return place
+    raise TypeError(f"as_of={place!r} is no place in the log. Give a Position or an aware datetime.")
 
 
 def _by_name(messages: Mapping[type, object]) -> dict[str, type]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from everfold.app.done import Done
+from everfold.app.done import After, Done, Place
 from everfold.domain.aggregate import Aggregate
 from everfold.domain.command import Command
 from everfold.domain.query import Query
@@ -43,8 +43,14 @@ class AsyncApp(Protocol):
         """Execute a command."""
         ...
 
-    def ask(self, query: Query[R], *, timeout: float | None = None) -> Coroutine[Any, Any, R]:
+    def ask(
+        self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None
+    ) -> Coroutine[Any, Any, R]:
         """Answer a query."""
+        ...
+
+    def watch(self, query: Query[R], *, after: After = None) -> AsyncGenerator[R, None]:
+        """The answers to a query."""
         ...
 
     def load(self, aggregate: type[A], key: object, *, at: At = None) -> Coroutine[Any, Any, A]:
@@ -127,9 +133,18 @@ class BlockingApp:
         """``App.execute``."""
         return self.call(self._app.execute(command, idempotency_key=idempotency_key, timeout=timeout))
 
-    def ask(self, query: Query[R], *, timeout: float | None = None) -> R:
+    def ask(self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None) -> R:
         """``App.ask``."""
-        return self.call(self._app.ask(query, timeout=timeout))
+        return self.call(self._app.ask(query, after=after, as_of=as_of, timeout=timeout))
+
+    def watch(self, query: Query[R], *, after: After = None) -> Iterator[R]:
+        """``App.watch``: waits within ``next``."""
+        source = self._app.watch(query, after=after)
+        try:
+            while answers := self.call(_take(source, 1)):
+                yield from answers
+        finally:
+            self.call(source.aclose())
 
     def load(self, aggregate: type[A], key: object, *, at: At = None) -> A:
         """``App.load``."""

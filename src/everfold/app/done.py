@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 import msgspec
 
@@ -17,7 +18,7 @@ else:
 
     R = TypeVar("R")
 
-__all__ = ["Done"]
+__all__ = ["After", "Done", "Place"]
 
 
 class Done(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
@@ -34,3 +35,9 @@ class Done(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """What was recorded, in order; empty when there was nothing to do."""
     repeated: bool = False
     """The command had been executed before under this idempotency key: all else is the outcome it had then."""
+
+
+After: TypeAlias = Done[Any] | Position | int | None
+"""What an answer must know: what a command wrote, or everything up to a position."""
+Place: TypeAlias = Position | datetime | None
+"""A place in the log's history; None: now."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from everfold.log.record import Metadata
+from everfold.projections.wanted import ANY, Wanted
 from everfold.store.transact import DEFAULT_RETRIES, Idempotency, RetryPolicy
 
 __all__ = ["Envelope", "Middleware", "Next", "compose"]
@@ -32,6 +33,10 @@ class Envelope(msgspec.Struct, kw_only=True, gc=False):
     idempotency_key: str | None = None
     timeout: float | None = None
     """Seconds; None: no limit."""
+    wanted: Wanted = ANY
+    """How fresh the answer to a query has to be."""
+    as_of: int | None = None
+    """The position at which a query is to be answered; None: now."""
     retries: RetryPolicy = DEFAULT_RETRIES
     idempotency: Idempotency | None = None
     """Made by the idempotency middleware from the key."""

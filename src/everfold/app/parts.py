@@ -11,6 +11,7 @@ from everfold.domain.aggregate import Aggregate
 from everfold.domain.decision_model import DecisionModel
 from everfold.domain.event import Event, event_definition
 from everfold.errors import DefinitionError
+from everfold.projections.projection import Projection
 
 __all__ = ["Parts"]
 
@@ -23,19 +24,22 @@ class Parts:
     def __init__(self, parts: Iterable[Part], events: Sequence[type]) -> None:
         self.aggregates: list[type[Aggregate]] = []
         self.models: list[type[DecisionModel]] = []
+        self.projections: list[type[Projection]] = []
         self.upcasters: list[Upcaster | Merger] = []
         self.events: list[type] = list(events)
         self.command_handlers: dict[type, CommandHandler] = {}
         for part in parts:
             self._sort(part)
         self._check_categories()
+        self._check_projections()
 
     def _sort(self, part: Any) -> None:
         if isinstance(part, Upcaster | Merger):
             self.upcasters.append(part)
         elif not isinstance(part, type) or not self._add_class(part):
             raise DefinitionError(
-                f"{part!r} cannot be a part of an App. Give aggregates, decision models, events and upcasters."
+                f"{part!r} cannot be a part of an App. Give aggregates, decision models, projections, events and "
+                "upcasters."
             )
 
     def _add_class(self, part: type[Any]) -> bool:
@@ -45,6 +49,9 @@ class Parts:
         elif issubclass(part, DecisionModel) and part is not DecisionModel:
             self.models.append(part)
             self._add_state(part, lambda unit, command: unit.decide_model(part, command))
+        elif issubclass(part, Projection) and part is not Projection:
+            self.projections.append(part)
+            self.events.extend(part.__everfold__.handlers)
         elif event_definition(part) and part is not Event:
             self.events.append(part)
         else:
@@ -73,3 +80,25 @@ class Parts:
                     "Give one of them another with category=."
                 )
             owners[category] = part.__qualname__
+
+    def _check_projections(self) -> None:
+        """Names, tables and queries have one owner each."""
+        owners: dict[object, str] = {}
+        for projection in self.projections:
+            definition = projection.__everfold__
+            owned: list[tuple[str, object]] = [("the name", definition.name)]
+            owned += [("the table", model.__everfold__.name) for model in definition.tables.values()]
+            owned += [("the query", query) for query in definition.answers]
+            for kind, thing in owned:
+                if (kind, thing) in owners:
+                    shown = thing.__qualname__ if isinstance(thing, type) else repr(thing)
+                    raise DefinitionError(
+                        f"{owners[kind, thing]} and {projection.__qualname__} both have {kind} {shown}. Give one of "
+                        "them another (name= of the projection or of the read model), or remove one."
+                    )
+                owners[kind, thing] = projection.__qualname__
+
+    @property
+    def answers(self) -> dict[type, type[Projection]]:
+        """The projection that answers each query."""
+        return {query: part for part in self.projections for query in part.__everfold__.answers}

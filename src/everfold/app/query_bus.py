@@ -10,11 +10,12 @@ from everfold.codec.metadata import current_metadata
 from everfold.domain.message import message_definition
 from everfold.domain.query import Query
 from everfold.errors import UnknownMessage
+from everfold.projections.wanted import ANY, Wanted
 
 __all__ = ["QueryBus", "QueryHandler"]
 
 R = TypeVar("R")
-QueryHandler = Callable[[Any], Awaitable[Any]]
+QueryHandler = Callable[[Envelope], Awaitable[Any]]
 
 
 class QueryBus:
@@ -31,7 +32,14 @@ class QueryBus:
         self._new_id = new_id
         self._run: Next = compose(middlewares, self._answer)
 
-    async def ask(self, query: Query[R], *, timeout: float | None = None) -> R:
+    async def ask(
+        self,
+        query: Query[R],
+        *,
+        wanted: Wanted = ANY,
+        as_of: int | None = None,
+        timeout: float | None = None,
+    ) -> R:
         """Answer the query; see ``App.ask``."""
         definition = message_definition(type(query))
         if definition is None or type(query) not in self._handlers:
@@ -43,11 +51,13 @@ class QueryBus:
             id=self._new_id(),
             metadata=current_metadata(),
             timeout=timeout,
+            wanted=wanted,
+            as_of=as_of,
         )
         return cast("R", await self._run(envelope))
 
     async def _answer(self, envelope: Envelope) -> Any:
-        return await self._handlers[type(envelope.message)](envelope.message)
+        return await self._handlers[type(envelope.message)](envelope)
 
     def _unknown(self, query: object) -> UnknownMessage:
         definition = message_definition(type(query))

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -42,6 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds after which a command or query is given up; none by default."""
     retry_attempts: Annotated[int, Meta(ge=1)] = 30
     """How often a command is decided at most when others write to the same streams."""
+    role: Literal["all", "server", "worker"] = "all"
+    """What this process does: ``worker`` keeps read models up to date, ``server`` leaves that to others, ``all`` does
+    both."""
+    lease_seconds: Annotated[float, Meta(ge=0.1)] = 10.0
+    """How long a process that runs a projection may be silent before another takes over."""
+    read_timeout: Annotated[float, Meta(ge=0)] = 5.0
+    """Seconds that a query waits at most for the position that it was given (``after=``)."""
+    query_cache: Annotated[int, Meta(ge=0)] = 1_000
+    """How many answers of each projection are kept, of those marked ``@answer(cached=True)``."""
     checks: bool | None = None
     """Whether decisions are watched for changing state. By default only in development and tests
     (``python -X dev``, and under the pytest plugin): it costs two encodings of the state per event."""

@@ -92,6 +92,11 @@ class Codec:
                 raise _undecodable(record, error) from error
             yield event, record
 
+    def stored_types(self, events: Iterable[type]) -> tuple[str, ...]:
+        """The names under which records are stored that may be read as these events; old names included."""
+        names = frozenset([self.registry.by_class[event].name for event in events])
+        return tuple(sorted(self.upcasters.sources(names)))
+
     def ends_in_merge(self, record: Record) -> bool:
         """Whether the record may be the first half of a merged pair, so that a page should not end with it."""
         return (record.type, record.schema_version) in self.upcasters.mergers

@@ -100,6 +100,20 @@ class UpcasterChains:
         """Whether a stored record of this type and version can be read."""
         return self.is_current(type, version) or (type, version) in self._steps
 
+    def sources(self, names: frozenset[str]) -> frozenset[str]:
+        """The names under which records are stored that may be read as events of these names, themselves included."""
+        found, seen = set(names), -1
+        while len(found) > seen:
+            seen = len(found)
+            for (name, _), step in self._steps.items():
+                if any(target in found for target, _ in step.into):
+                    found.add(name)
+            for merger in self.mergers.values():
+                pair = {merger.first[0], merger.second[0]}
+                if merger.into[0] in found or pair & found:  # half of a pair would be read as something else
+                    found |= pair
+        return frozenset(found)
+
     def latest(self, shape: Shape) -> list[Shape]:
         """The shape in terms of registered events, in order: usually one; several, or none.
 

@@ -1,4 +1,4 @@
-"""``@decide`` and ``@evolve``: marks on methods, and how the handled type is read from the signature.
+"""``@decide``, ``@evolve``, ``@project``, ``@answer``: marks on methods, and how the handled type is read from them.
 
 A handler is chosen by the annotated type of its second parameter. Used when a class is made, never under load.
 """
@@ -9,7 +9,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from everfold.domain.annotations import evaluate
 from everfold.errors import DefinitionError
@@ -21,10 +21,22 @@ if TYPE_CHECKING:
 else:
     R = TypeVar("R")
 
-__all__ = ["Events", "decide", "evolve", "handled_types", "mark_of", "resolve_annotation"]
+__all__ = [
+    "Events",
+    "answer",
+    "decide",
+    "evolve",
+    "handled_types",
+    "is_cached",
+    "mark_of",
+    "project",
+    "resolve_annotation",
+    "wants_record",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARK = "__everfold_handler__"
+CACHED = "__everfold_cached__"
 
 Events: TypeAlias = Generator[object, None, R]
 """What a decision returns: it yields events and may return a reply, as in ``Events[str]``."""
@@ -44,19 +56,53 @@ def evolve(method: F) -> F:
     return _marked(method, "evolve")
 
 
+def project(method: F) -> F:
+    """Mark a method of a projection that applies one event to its tables.
+
+    It takes the event, and after it the record if it wants to know the stream, position, time or metadata.
+    """
+    return _marked(method, "project")
+
+
+@overload
+def answer(method: F, /) -> F: ...
+@overload
+def answer(*, cached: bool) -> Callable[[F], F]: ...
+def answer(method: F | None = None, /, *, cached: bool = False) -> F | Callable[[F], F]:
+    """Mark a method of a projection that answers one query from its tables. It changes nothing.
+
+    ``@answer(cached=True)``: an answer is kept, and given again to an equal query, until the tables change. Only for
+    answers that depend on nothing but the query and the tables.
+    """
+    if method is not None:
+        return _marked(method, "answer")
+
+    def mark(function: F) -> F:
+        marked = _marked(function, "answer")
+        setattr(marked, CACHED, cached)
+        return marked
+
+    return mark
+
+
+def is_cached(function: Callable[..., Any]) -> bool:
+    """Whether an answer was declared ``cached=True``."""
+    return bool(getattr(function, CACHED, False))
+
+
 def _marked(method: F, mark: str) -> F:
     function: object = method
     name = getattr(method, "__qualname__", repr(method))
     if not isinstance(function, types.FunctionType):
         raise DefinitionError(f"@{mark} on {name}: it marks plain methods. Put it on a function of the class.")
     if hasattr(method, MARK):
-        raise DefinitionError(f"{name} is marked twice. A method is a decision or an evolution, once.")
+        raise DefinitionError(f"{name} is marked twice. A method handles one kind of message.")
     setattr(method, MARK, mark)
     return method
 
 
 def mark_of(value: object) -> str | None:
-    """``decide``, ``evolve``, or None for anything else in a class body."""
+    """The name of the decorator of a handler; None for anything else in a class body."""
     mark = getattr(getattr(value, "__func__", value), MARK, None)  # also of static and class methods
     return mark if isinstance(mark, str) else None
 
@@ -79,11 +125,21 @@ def handled_types(function: Callable[..., Any], names: Mapping[str, object]) -> 
     return members
 
 
+def wants_record(function: Callable[..., Any]) -> bool:
+    """Whether a ``@project`` method takes the record after the event."""
+    try:
+        inspect.signature(function).bind("self", "event", "record")
+    except TypeError:
+        return False
+    return True
+
+
 def _message_parameter(function: Callable[..., Any], where: str) -> str:
     """The name of the second parameter; DefinitionError when the method cannot be called with state and message."""
     signature = inspect.signature(function)
+    given = ("self", "message", "record") if mark_of(function) == "project" and wants_record(function) else ()
     try:
-        message = list(signature.bind("state", "message").arguments.items())[1]
+        message = list(signature.bind(*given or ("self", "message")).arguments.items())[1]
     except (TypeError, IndexError):
         message = ("", None)
     if message[1] != "message":

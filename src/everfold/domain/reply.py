@@ -1,4 +1,4 @@
-"""What a command replies with: the R of ``Command[R]``, looked up at run time."""
+"""What a command replies with, or a query is answered: the R of ``Command[R]`` and ``Query[R]``, at run time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from functools import cache
 from typing import Any
 
 from everfold.domain.command import Command
+from everfold.domain.query import Query
 
 __all__ = ["reply_type"]
 
+_ROOTS = (Command, Query)
 
-def reply_type(command: Any) -> Any:
-    """The declared type of the replies; ``Any`` when the command was declared without."""
-    return _reply_type(command)
+
+def reply_type(message: Any) -> Any:
+    """The declared type of the replies; ``Any`` when the message was declared without."""
+    return _reply_type(message)
 
 
 @cache
-def _reply_type(command: Any) -> Any:
-    generic: Any = command.__dict__.get("__orig_bases__", ())
+def _reply_type(message: Any) -> Any:
+    generic: Any = message.__dict__.get("__orig_bases__", ())
     for base in generic:
-        if typing.get_origin(base) is Command:
+        if typing.get_origin(base) in _ROOTS:
             return typing.get_args(base)[0]
-    bases: list[Any] = [base for base in command.__bases__ if issubclass(base, Command) and base is not Command]
+    bases: list[Any] = [base for base in message.__bases__ if issubclass(base, _ROOTS) and base not in _ROOTS]
     return _reply_type(bases[0]) if bases else Any

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from everfold.app.middleware import Envelope, Next
-from everfold.app.reply import reply_type
+from everfold.domain.reply import reply_type
 from everfold.errors import InvalidMessage, InvalidName
 from everfold.identifiers import check_text
 from everfold.store.transact import Idempotency

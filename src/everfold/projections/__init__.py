@@ -1,0 +1,1 @@
+"""The read side: projections turn events into tables, and answer queries from them."""

@@ -1,0 +1,132 @@
+"""Answers queries from a projection's tables, on one consistent view that is known to be fresh enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from everfold.clock import Clock
+from everfold.domain.handlers import is_cached
+from everfold.errors import EverfoldError, ReadModelBehind, ReadModelNotReady
+from everfold.log.read_database import ReadDatabase
+from everfold.projections.answer_cache import AnswerCache
+from everfold.projections.bound import Bound, sql_tables
+from everfold.projections.builds import builds_of, readable
+from everfold.projections.freshness import Freshness
+from everfold.projections.projection import Projection
+from everfold.projections.sql_table import SqlTable
+from everfold.projections.wanted import Wanted
+from everfold.subscriptions.bookkeeping import ConsumerRow, execute
+
+__all__ = ["Answer", "Answers"]
+
+FIRST_LOOK, LONGEST_LOOK = 0.002, 0.05
+"""Seconds between looks at a projection that another process moves."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a query was answered, and from what."""
+
+    value: Any
+    build: int
+    position: int
+    """It knows everything up to here."""
+    changed: int
+    """The last position that changed the tables; with ``build``, it names what was read."""
+
+
+class Answers:
+    """Reads one projection. Each answer is one hop to a reader's thread and one view of the database."""
+
+    def __init__(
+        self,
+        projection: type[Projection],
+        fingerprint: str,
+        *,
+        database: ReadDatabase,
+        freshness: Freshness,
+        clock: Clock,
+        kept_answers: int,
+    ) -> None:
+        self.projection = projection
+        self.name = projection.__everfold__.name
+        self._fingerprint = fingerprint
+        self._database = database
+        self._freshness = freshness
+        self._clock = clock
+        self._tables: dict[int, dict[str, SqlTable]] = {}
+        self._cache = AnswerCache(kept_answers)
+
+    async def ask(self, function: Callable[..., Any], query: object, wanted: Wanted) -> Answer:
+        """The answer, once the tables know what is wanted. Raises ReadModelBehind, ReadModelNotReady, NotFound."""
+        deadline = self._clock.monotonic() + wanted.timeout
+        pause = FIRST_LOOK
+        while True:
+            found = await self._database.read(lambda connection: self._look(connection, function, query, wanted))
+            if isinstance(found, Answer):
+                return found
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or found.paused is not None:
+                raise self._behind(found, wanted)
+            if not await self._freshness.change(min(left, pause)):
+                pause = min(pause * 2, LONGEST_LOOK)
+
+    async def row(self) -> ConsumerRow | None:
+        """The build that is read now."""
+        return await self._database.read(self._readable)
+
+    def _readable(self, connection: Any) -> ConsumerRow | None:
+        return readable(builds_of(connection, self._database.dialect, self.name), self._fingerprint)
+
+    def _look(
+        self, connection: Any, function: Callable[..., Any], query: object, wanted: Wanted
+    ) -> Answer | ConsumerRow:
+        row = self._readable(connection)
+        if row is None:
+            raise ReadModelNotReady(
+                f"The read models of {self.name!r} do not exist yet. A process that runs projections makes them when "
+                "it starts: run one, or have this one do it (role='all')."
+            )
+        if row.position < wanted.position:
+            return row
+        if wanted.stream is not None:
+            self._check_parked(connection, row, wanted)
+        if is_cached(function):
+            version = (row.build, row.changed, row.epoch)
+            value = self._cache.get(query, version, lambda: self._answer(connection, row, function, query))
+        else:
+            value = self._answer(connection, row, function, query)
+        return Answer(value, row.build, row.position, row.changed)
+
+    def _check_parked(self, connection: Any, row: ConsumerRow, wanted: Wanted) -> None:
+        values = {"name": row.name, "build": row.build, "stream": wanted.stream, "limit": 1}
+        parked = execute(connection, self._database.dialect, "read_parked_stream", **values).fetchone()
+        if parked is not None:
+            why = f"an event of the stream {wanted.stream!r} was set aside (everfold parked list)."
+            raise ReadModelBehind(self.name, wanted=wanted.position, reached=parked[2] - 1, why=why)
+
+    def _answer(self, connection: Any, row: ConsumerRow, function: Callable[..., Any], query: object) -> Any:
+        tables = self._tables.get(row.build)
+        if tables is None:
+            tables = self._tables[row.build] = sql_tables(self.projection, self._database.dialect, row.build)
+        bound = Bound(self.projection, tables, connection, is_writable=False)
+        if row.fingerprint == self._fingerprint:
+            return bound.answer(function, query)
+        try:
+            return bound.answer(function, query)
+        except EverfoldError:
+            raise
+        except Exception as error:
+            raise ReadModelNotReady(
+                f"The read models of {self.name!r} are being built anew, and their old shape cannot answer this query "
+                f"({type(error).__name__}: {error}). Ask again when `everfold projections status` says that it is done."
+            ) from error
+
+    def _behind(self, row: ConsumerRow, wanted: Wanted) -> ReadModelBehind:
+        if row.paused is not None:
+            why = f"it is paused ({row.paused}). Resume it (everfold projections resume {self.name})."
+        else:
+            why = f"it did not get there within {wanted.timeout:g} s."
+        return ReadModelBehind(self.name, wanted=wanted.position, reached=row.position, why=why)

@@ -1,0 +1,102 @@
+"""The builds of a projection: which there are, which one is read, and the switch from one to the next.
+
+A changed projection is built beside the active build and takes its place in one transaction; the old one is kept, so
+that going back to the old code is going back to its tables. These functions run in jobs of a read database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from everfold.projections.bound import sql_tables
+from everfold.projections.projection import Projection
+from everfold.subscriptions.bookkeeping import ConsumerRow, execute, rows
+
+__all__ = ["ACTIVE", "BUILDING", "RETIRED", "activate", "builds_of", "create", "discard", "of_code", "readable"]
+
+ACTIVE, BUILDING, RETIRED = "active", "building", "retired"
+KEPT_RETIRED = 1
+
+
+def builds_of(connection: Any, dialect: str, name: str) -> list[ConsumerRow]:
+    """Every build of a projection, oldest first."""
+    return rows(connection, dialect, "read_builds", ConsumerRow, name=name)
+
+
+def of_code(builds: Sequence[ConsumerRow], fingerprint: str) -> ConsumerRow | None:
+    """The build that this code goes on with: its newest one that is not being made by somebody beside it.
+
+    A build that is still being made counts when this code has no other.
+    """
+    own = [build for build in builds if build.fingerprint == fingerprint]
+    made = [build for build in own if build.state != BUILDING]
+    return _last(made or own)
+
+
+def readable(builds: Sequence[ConsumerRow], fingerprint: str) -> ConsumerRow | None:
+    """The build to answer from: this code's own if it was finished once; until then, the active one."""
+    own = of_code(builds, fingerprint)
+    if own is not None and own.state != BUILDING:
+        return own
+    return _last([build for build in builds if build.state == ACTIVE]) or own
+
+
+def _last(builds: Sequence[ConsumerRow]) -> ConsumerRow | None:
+    return builds[-1] if builds else None
+
+
+def create(
+    connection: Any, dialect: str, projection: type[Projection], fingerprint: str, state: str, *, recorded: int
+) -> ConsumerRow:
+    """A new, empty build with tables of its own."""
+    name = projection.__everfold__.name
+    (newest,) = execute(connection, dialect, "newest_build").fetchone()
+    build = ConsumerRow(name, newest + 1, fingerprint, state, 0, 0, 0, 0, None, recorded)
+    values = {"fingerprint": fingerprint, "state": state, "position": 0, "recorded": recorded}
+    execute(connection, dialect, "insert_build", name=name, build=build.build, **values)
+    for sql in sql_tables(projection, dialect, build.build).values():
+        for statement in sql.statements_to_create():
+            connection.execute(statement)
+    if state == ACTIVE:
+        _show(connection, dialect, projection, build.build)
+    return build
+
+
+def activate(connection: Any, dialect: str, projection: type[Projection], build: int) -> None:
+    """Make a build the active one: it is read from now on, and the one before is kept."""
+    name = projection.__everfold__.name
+    for other in builds_of(connection, dialect, name):
+        if other.state == ACTIVE and other.build != build:
+            execute(connection, dialect, "set_state", name=name, build=other.build, state=RETIRED)
+    execute(connection, dialect, "set_state", name=name, build=build, state=ACTIVE)
+    _show(connection, dialect, projection, build)
+    retired = [other.build for other in builds_of(connection, dialect, name) if other.state == RETIRED]
+    for old in retired[:-KEPT_RETIRED]:
+        discard(connection, dialect, name, old)
+
+
+def discard(connection: Any, dialect: str, name: str, build: int) -> None:
+    """Drop the tables of a build, and everything known about it."""
+    for table in _tables_of(connection, dialect, build):
+        connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+    execute(connection, dialect, "delete_parked_of_build", name=name, build=build)
+    execute(connection, dialect, "delete_build", name=name, build=build)
+
+
+def _tables_of(connection: Any, dialect: str, build: int) -> list[str]:
+    """The tables of a build, also of one whose code is gone: they end in its number."""
+    suffix = f"__{build}"
+    statement = {
+        "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table'",
+        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+    }[dialect]
+    return [name for (name,) in connection.execute(statement).fetchall() if name.endswith(suffix)]
+
+
+def _show(connection: Any, dialect: str, projection: type[Projection], build: int) -> None:
+    """Let the plain name of each read model mean the tables of this build, for people and reports."""
+    for sql in sql_tables(projection, dialect, build).values():
+        view = sql.model.__everfold__.name
+        connection.execute(f'DROP VIEW IF EXISTS "{view}"')
+        connection.execute(f'CREATE VIEW "{view}" AS SELECT * FROM "{sql.name}"')  # noqa: S608 (names are checked)

@@ -1,0 +1,26 @@
+"""How far a projection is, as this process knows it, and waiting for it to move. Used to read one's own writes."""
+
+from __future__ import annotations
+
+from everfold.engines.head_watch import HeadWatch
+
+__all__ = ["Freshness"]
+
+
+class Freshness:
+    """The position of one projection. Only a hint: the database has the truth, and is asked for it."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.changed = 0
+        self._watch = HeadWatch()
+
+    def moved(self, position: int, changed: int) -> None:
+        """The projection is at this position now."""
+        if (position, changed) != (self.position, self.changed):
+            self.position, self.changed = position, changed
+            self._watch.wake_all()
+
+    async def change(self, seconds: float) -> bool:
+        """Wait until it moves in this process; False: it did not within these seconds."""
+        return await self._watch.change(self._watch.deadline(seconds))

@@ -1,0 +1,196 @@
+"""Building a projection anew while the live tables are read, and comparing without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from everfold.clock import Clock
+from everfold.codec.pipeline import Codec
+from everfold.errors import EverfoldError
+from everfold.log.engine import LogEngine
+from everfold.log.read_database import ReadDatabase
+from everfold.log.table_difference import Difference, pairs_by_key
+from everfold.projections.answers import Answers
+from everfold.projections.bound import sql_tables
+from everfold.projections.build_consumer import BuildConsumer, Progress, build_up
+from everfold.projections.build_writer import BuildWriter
+from everfold.projections.builds import ACTIVE, BUILDING, activate, builds_of, create, discard, readable
+from everfold.projections.folded_view import BUILD, FoldedView
+from everfold.projections.projection import Projection
+from everfold.projections.sql_table import SqlTable
+from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, rows
+from everfold.subscriptions.lease import Leases
+
+__all__ = ["Comparison", "Rebuild"]
+
+SMALL_GAP = 200
+ATTEMPTS = 20
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What a rebuild would change, at this position."""
+
+    projection: str
+    position: int
+    tables: list[Difference]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it would change nothing."""
+        return all(table.is_same for table in self.tables)
+
+
+class Rebuild:
+    """Builds one projection anew."""
+
+    def __init__(
+        self,
+        projection: type[Projection],
+        fingerprint: str,
+        *,
+        engine: LogEngine,
+        database: ReadDatabase,
+        leases: Leases,
+        codec: Codec,
+        clock: Clock,
+    ) -> None:
+        self._projection = projection
+        self._name = projection.__everfold__.name
+        self._fingerprint = fingerprint
+        self._engine = engine
+        self._database = database
+        self._leases = leases
+        self._codec = codec
+        self._clock = clock
+
+    async def run(self, progress: Progress | None = None) -> int:
+        """Build it beside the live tables and switch in one transaction; the number of the new build.
+
+        Readers keep the old tables until the switch. Interrupted, it leaves nothing that anybody reads. Raises an
+        error when somebody else is rebuilding it.
+        """
+        lease = await self._leases.take(f"rebuild {self._name}")
+        if lease is None:
+            raise EverfoldError(
+                f"The projection {self._name!r} is being rebuilt already. Wait for it, or look at status."
+            )
+        try:
+            build = await self._database.write(self._begin)
+            writer = BuildWriter(
+                self._projection, build.build, dialect=self._database.dialect, codec=self._codec, clock=self._clock
+            )
+            consumer = BuildConsumer(writer, self._database)
+            await consumer.resume(0)
+            renewed = self._clock.monotonic()
+            head = await self._engine.wait(-1)
+            while head - consumer.position > SMALL_GAP or not consumer.position:
+                await build_up(self._engine, consumer, until=head, progress=progress)
+                if self._clock.monotonic() - renewed > self._leases.seconds / 3:
+                    renewed = self._clock.monotonic()
+                    await self._leases.renew(lease)
+                head = await self._engine.wait(-1)
+                if not head:
+                    break
+            await self._database.write(self._switch_to(build.build))
+            return build.build
+        finally:
+            await self._leases.release(lease)
+
+    def _switch_to(self, build: int) -> Callable[[Any], None]:
+        return partial(activate, dialect=self._database.dialect, projection=self._projection, build=build)
+
+    def _begin(self, connection: Any) -> ConsumerRow:
+        """A new build; what an interrupted rebuild left is dropped."""
+        dialect = self._database.dialect
+        builds = builds_of(connection, dialect, self._name)
+        made = [build for build in builds if build.fingerprint == self._fingerprint and build.state != BUILDING]
+        for build in builds:
+            if build.state == BUILDING and (made or build.fingerprint != self._fingerprint):
+                discard(connection, dialect, self._name, build.build)
+            elif build.state == BUILDING:
+                raise EverfoldError(
+                    f"The projection {self._name!r} is being built already, because its code has changed. Wait for it."
+                )
+        return create(connection, dialect, self._projection, self._fingerprint, BUILDING, recorded=self._clock.micros())
+
+    async def reset(self) -> int:
+        """Begin anew with empty tables, which are read at once; the number of the new build."""
+        return await self._database.write(self._reset)
+
+    def _reset(self, connection: Any) -> int:
+        dialect, now = self._database.dialect, self._clock.micros()
+        build = create(connection, dialect, self._projection, self._fingerprint, ACTIVE, recorded=now)
+        activate(connection, dialect, self._projection, build.build)
+        return build.build
+
+    async def compare(self, answers: Answers, progress: Progress | None = None) -> Comparison:
+        """Fold the projection into tables of its own up to where the live ones are, and compare row by row."""
+        folded = FoldedView(self._projection, engine=self._engine, codec=self._codec, clock=self._clock)
+        dialect = self._database.dialect
+        amended: list[Amended] = await self._database.read(
+            lambda c: rows(c, dialect, "read_amended", Amended, name=self._name)
+        )
+        try:
+            for _ in range(ATTEMPTS):
+                row = await answers.row()
+                if row is None:
+                    break
+                consumer = await folded.fold(row.position, amended=amended, progress=progress)
+                # Both are read in one go, the live tables in one view; if they have moved meanwhile, follow them.
+                found = await consumer.database.read(lambda own: own)
+                compared = await self._database.read(partial(self._compare, own=found, position=row.position))
+                if compared is not None:
+                    return compared
+            raise EverfoldError(
+                f"The projection {self._name!r} moved all the time, or does not exist. Pause it, then compare."
+            )
+        finally:
+            folded.close()
+
+    def _compare(self, connection: Any, own: Any, position: int) -> Comparison | None:
+        dialect = self._database.dialect
+        live = readable(builds_of(connection, dialect, self._name), self._fingerprint)
+        if live is None or live.position != position:
+            return None
+        before = sql_tables(self._projection, dialect, live.build)
+        after = sql_tables(self._projection, "sqlite", BUILD)
+        tables = [_difference(connection, before[name], own, after[name]) for name in before]
+        return Comparison(self._name, position, tables)
+
+
+def _difference(live: Any, before: SqlTable, own: Any, after: SqlTable) -> Difference:
+    found = Difference(after.model.__everfold__.name)
+    olds, news = _rows(live, before, _columns(live, before.name)), _rows(own, after, set(after.fields))
+    for key, old, new in pairs_by_key(_keyed(before, olds), _keyed(after, news)):
+        if old == new:
+            found.same += 1
+        else:
+            found.note(key if len(after.key) > 1 else (key,), _named(after, old), _named(after, new))
+    return found
+
+
+def _keyed(sql: SqlTable, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    return ((sql.key_in(row), row) for row in rows)
+
+
+def _named(sql: SqlTable, values: Any) -> dict[str, Any] | None:
+    return None if values is None else dict(zip(sql.fields, values, strict=True))
+
+
+def _columns(connection: Any, table: str) -> set[str]:
+    """The columns of a table as an older shape may have made it; none: it had no such table."""
+    found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    return {name for (name,) in found}
+
+
+def _rows(connection: Any, sql: SqlTable, there: set[str]) -> Iterator[tuple[Any, ...]]:
+    """Every row as it is stored, in the order of the keys, a few at a time; NULL for columns that are not there."""
+    if not there:
+        return
+    columns = ", ".join(f'"{field}"' if field in there else "NULL" for field in sql.fields)
+    key = ", ".join(f'"{field}"' for field in sql.key if field in there)
+    yield from connection.execute(f'SELECT {columns} FROM "{sql.name}" ORDER BY {key}')  # noqa: S608 (checked names)

@@ -1,0 +1,1 @@
+"""Following the log: catching up, then live; leases, retries and parked events."""
