@@ -30,10 +30,13 @@ from everfold.engines.connect import connect
 from everfold.errors import DefinitionError, StoreClosed
 from everfold.identifiers import IdSource, Position, check_text
 from everfold.log.engine import Engine
+from everfold.log.record import Record
+from everfold.log.selection import EVERYTHING, Selection
 from everfold.projections.operations import Operations
 from everfold.projections.wanted import ANY, Wanted
 from everfold.store.event_store import EventStore
 from everfold.store.time_travel import At, load_at
+from everfold.subscriptions.follow import follow
 
 __all__ = ["App"]
 
@@ -304,6 +307,23 @@ class App:
         A copy of your own. Raises NotFound when nothing was recorded for it by then.
         """
         return (await load_at(aggregate, key, at, self._started.tools)).state
+
+    async def follow(
+        self, selection: Selection = EVERYTHING, *, after: int = 0
+    ) -> AsyncGenerator[tuple[object, Record], None]:
+        """Events with their records from a position on: those that are there, then each new one as it is committed.
+
+        Never ends by itself, misses nothing and repeats nothing. Its position is kept nowhere: for that, and for
+        retries, there are projections and consumers.
+        """
+        codec = self._started.tools.codec
+        spans = follow(self._started.engine, selection, after=after, ends_in_merge=codec.ends_in_merge)
+        try:
+            async for span in spans:
+                for pair in codec.pairs(span.records):
+                    yield pair
+        finally:
+            await spans.aclose()
 
     @property
     def store(self) -> EventStore:

@@ -151,7 +151,11 @@ RETURNING token;
 UPDATE everfold_leases SET expires = 0 WHERE name = :name AND owner = :owner AND token = :token;
 
 -- count_owners: how many processes have leases whose names begin so
-SELECT count(DISTINCT owner) FROM everfold_leases WHERE name LIKE :prefix || '%' AND expires > :now;
+SELECT count(DISTINCT owner) FROM everfold_leases
+WHERE substr(name, 1, length(:prefix)) = :prefix AND expires > :now;
+
+-- forget_owners: drop the leases whose names begin so and that are over
+DELETE FROM everfold_leases WHERE substr(name, 1, length(:prefix)) = :prefix AND expires <= :now;
 
 -- read_lease: who has a lease
 SELECT name, owner, token, expires FROM everfold_leases WHERE name = :name;

@@ -55,6 +55,7 @@ class Membership:
     async def renew(self) -> None:
         """Say that this process is there, and count the others."""
         if self._lease is None or not await self._leases.renew(self._lease):
+            await self._forget_others()
             self._lease = await self._leases.take(self._prefix + self._leases.owner)
         members = await self._database.read(partial(_count, self._database.dialect, self._prefix, self._clock))
         self.share = -(-self._parts // max(members, 1))
@@ -64,6 +65,13 @@ class Membership:
         if self._lease is not None:
             lease, self._lease = self._lease, None
             await self._leases.release(lease)
+            await self._forget_others()
+
+    async def _forget_others(self) -> None:
+        """Drop what processes left that are gone: each had a name of its own."""
+        values = {"prefix": self._prefix, "now": self._clock.micros()}
+        dialect = self._database.dialect
+        await self._database.write(lambda connection: execute(connection, dialect, "forget_owners", **values))
 
 
 def _count(dialect: str, prefix: str, clock: Clock, connection: Any) -> int:

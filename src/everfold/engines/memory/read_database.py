@@ -17,19 +17,23 @@ from everfold.engines.held_connection import HeldConnection, check_under_way, on
 from everfold.engines.worker import Worker
 from everfold.errors import StoreClosed
 
-__all__ = ["MemoryReadDatabase"]
+__all__ = ["MEMORY", "SPILLING", "MemoryReadDatabase"]
 
 T = TypeVar("T")
+MEMORY, SPILLING = ":memory:", ""
 
 
 class MemoryReadDatabase:
-    """A database that lives as long as its engine object; its thread only while the engine is open."""
+    """A database that lives as long as its engine object; its thread only while the engine is open.
+
+    ``path``: where it lies; ``SPILLING`` for one that SQLite moves to a nameless file on disk when it grows.
+    """
 
     dialect = "sqlite"
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = MEMORY) -> None:
         self._connection = sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=False, factory=HeldConnection
+            path, isolation_level=None, check_same_thread=False, factory=HeldConnection
         )
         weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
