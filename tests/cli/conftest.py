@@ -74,3 +74,30 @@ def bank(folder: Path) -> Path:
             app.execute(command)
             clock.advance(3600)
     return path
+
+
+@pytest.fixture
+def projected(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The store of ``bank`` as that of an application with projections, which nobody has run yet."""
+    monkeypatch.setenv("EVERFOLD_APP", "tests.cli.projected_bank:app")
+    monkeypatch.setenv("EVERFOLD_STORE", str(bank))
+    return bank
+
+
+@contextmanager
+def service() -> Generator[subprocess.Popen[str]]:
+    """The application of ``projected`` as a service in a process of its own; begins when its projection is live."""
+    with everfold("run", cwd=Path(__file__).parents[2]) as running:
+        assert running.stderr
+        line = running.stderr.readline()
+        while "summaries: live" not in line:
+            assert line, running.communicate()
+            line = running.stderr.readline()
+        yield running
+
+
+def record_deposits(store: Path, *amounts: int) -> None:
+    """Pay into account-a1, in a process that runs no projection."""
+    with App("bank", Account, store=str(store)).blocking() as app:
+        for amount in amounts:
+            app.execute(Deposit(account_id="a1", amount=amount))

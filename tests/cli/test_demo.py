@@ -25,12 +25,17 @@ def test_the_tour(invoke: Invoke, folder: Path) -> None:
     assert "reply 6000, stored now" in text
     assert "reply 6000, stored before, the same reply" in text
     assert "after event  10: balance" in text
+    assert "AccountSummary(account_id='visitor-1', owner='You', balance=6700, movements=3)" in text
+    assert "as of position 40: balance    50.00\n  as of position 41: balance    62.50\n" in text
+    assert " accounts that Ann has" in text
+    assert "build 2: 43 events in " in text
+    assert "4 rows, compared with another fold of the log: all as before" in text
 
 
 def test_every_command_it_names_works(invoke: Invoke, folder: Path) -> None:
     text = invoke("demo", *SMALL).stdout.partition("Look further")[2]
     commands = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    assert len(commands) == 8
+    assert len(commands) == 11
     for command in commands:
         result = invoke(*shlex.split(command)[1:])
         assert result.exit_code == 0, (command, result.stderr)

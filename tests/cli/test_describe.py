@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Annotated
 from everfold import (
     Aggregate, App, Command, Data, DecisionModel, Event, Events, Query, Repository, Shape, SnapshotPolicy, Tag,
-    decide, evolve, merge, upcast,
+    Page, Projection, ReadModel, Table, answer, decide, evolve, merge, project, upcast,
 )
 
 class Opened(Event, version=2):
@@ -49,6 +49,27 @@ class Box(Aggregate, key="box", snapshots=SnapshotPolicy(every=5, older_than=tim
     def was_opened(self, event: Opened) -> None:
         self.opened += 1
 
+class Opening(ReadModel, key=("box", "number"), indexes=["number"]):
+    """When it was opened."""
+    box: str
+    number: int = 1
+
+class FindOpenings(Query[Page[Opening]]):
+    """All of them."""
+    number: int
+
+class Openings(Projection, mode="inline", version=3):
+    """Counts."""
+    rows: Table[Opening]
+
+    @project
+    def opened(self, event: Opened) -> None:
+        self.rows.put(Opening(event.box))
+
+    @answer
+    def find(self, query: FindOpenings) -> Page[Opening]:
+        return self.rows.page(number=query.number)
+
 class Shelf(DecisionModel):
     box: Annotated[str, Tag("box")]
 
@@ -75,7 +96,7 @@ def second_half(data: Data) -> Shape:
 def join(first: Data, second: Data) -> Data:
     return first | second
 
-app = App("boxes", Box, Shelf, newer, forget, first_half, second_half, join, max_event_bytes=5_000)
+app = App("boxes", Box, Shelf, Openings, newer, forget, first_half, second_half, join, max_event_bytes=5_000)
 
 @app.handles(Shake)
 async def shake(command: Shake) -> None: ...
@@ -113,7 +134,32 @@ def test_json(invoke: Invoke, folder: Path) -> None:
     assert (commands["open"]["handler"], commands["open"]["reply"]) == ("Box.open", "int")
     assert (commands["open"]["route"], commands["open"]["about"]) == ("POST /boxes", "Open a box.")
     assert (commands["shake"]["handler"], commands["shake"]["reply"]) == ("shake", "Any")
-    assert found["queries"][0]["handler"] == "look"
+    queries = {query["name"]: (query["handler"], query["reply"]) for query in found["queries"]}
+    assert queries == {"find-openings": ("Openings.find", "Page[Opening]"), "look": ("look", "int")}
+    assert found["projections"] == [
+        {
+            "name": "openings",
+            "class": "Openings",
+            "mode": "inline",
+            "version": 3,
+            "about": "Counts.",
+            "read_models": [
+                {
+                    "name": "opening",
+                    "class": "Opening",
+                    "about": "When it was opened.",
+                    "key": ["box", "number"],
+                    "indexes": [["number"]],
+                    "columns": [
+                        {"name": "box", "type": "str", "required": True, "default": None},
+                        {"name": "number", "type": "int", "required": False, "default": "1"},
+                    ],
+                }
+            ],
+            "events": ["opened"],
+            "queries": ["find-openings"],
+        }
+    ]
     assert (found["events"][0]["name"], found["events"][0]["version"]) == ("opened", 2)
     old, new = ({"type": "opened", "version": version} for version in (1, 2))
     assert found["upcasters"][0] == {"from": old, "into": [new]}
@@ -127,6 +173,13 @@ def test_text(invoke: Invoke, folder: Path) -> None:
     text = invoke("describe", "--app", "described_boxes").stdout
     assert "Aggregate Box  A box.\n  streams  box-<box>\n  state    opened: int = 0\n" in text
     assert "Decision model Shelf\n  tags     box:<box>\n" in text
+    assert (
+        "Projection openings  inline  Counts.\n"
+        "  table    opening, key (box, number), index (number)\n"
+        "           box: str, number: int = 1\n"
+        "  events   opened\n"
+        "  queries  find-openings\n"
+    ) in text
     assert "open   (box: str (tag box), force: int = 1) -> int  Box.open" in text
     assert "forgotten v1 -> nothing" in text
     assert "half v1 + rest v1 -> opened v2" in text

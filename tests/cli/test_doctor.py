@@ -11,9 +11,12 @@ import pytest
 
 from everfold.cli import checkup
 from everfold.cli.checkup import file_system, wal_reset_bug
+from everfold.cli.projections_checkup import FAR_EVENTS, FAR_SECONDS, judged
+from everfold.cli.read_side import Lag
 from everfold.engines.sqlite.engine import SqliteEngine
 from everfold.errors import StoreCorrupt
-from tests.cli.conftest import Invoke
+from everfold.projections.operations import ProjectionStatus
+from tests.cli.conftest import Invoke, record_deposits
 
 
 def findings(invoke: Invoke, *options: object) -> tuple[int, dict[str, tuple[str, str]], Any]:
@@ -166,3 +169,73 @@ def test_many_damages_are_summed_up(invoke: Invoke, bank: Path) -> None:
         connection.execute("UPDATE events SET checksum = checksum + 1")
     connection.close()
     assert "4 damaged." in invoke("doctor", "--verify", "--store", bank).stdout
+
+
+def of_projections(invoke: Invoke, *options: object) -> dict[str, list[tuple[str, str]]]:
+    code, _, report = findings(invoke, *options)
+    assert code == 0
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in report["findings"]:
+        if one["check"].startswith("projection "):
+            found.setdefault(one["check"].removeprefix("projection "), []).append((one["status"], one["found"]))
+    return found
+
+
+def test_projections_that_were_never_run(invoke: Invoke, projected: Path, folder: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    assert of_projections(invoke) == {
+        "summaries": [("note", "never run")],
+        "opened-by-owner": [("note", "never run")],
+        "deposits-by-account": [("ok", "folded when asked, up to date")],
+    }
+    assert {path.name for path in folder.iterdir()} == before
+    invoke("projections", "list")  # makes the bookkeeping, and builds nothing
+    assert of_projections(invoke)["summaries"] == [("note", "never run")]
+
+
+def test_projections_that_need_somebody(invoke: Invoke, projected: Path) -> None:
+    record_deposits(projected, 13, 1)
+    invoke("projections", "rebuild", "summaries")
+    aside = ("warning", "1 event set aside, 1 wait behind")
+    assert of_projections(invoke)["summaries"] == [("warning", "nobody runs it, up to date"), aside]
+    invoke("projections", "pause", "summaries", "--reason", "to look")
+    assert of_projections(invoke)["summaries"] == [("warning", "paused (to look), up to date"), aside]
+    invoke("query", "count-opened", "owner=Ann")
+    assert of_projections(invoke)["opened-by-owner"] == [("ok", "written by every append, up to date")]
+
+
+@pytest.mark.parametrize(
+    ("lag", "status"),
+    [
+        (Lag(0, 0.0), "ok"),
+        (Lag(FAR_EVENTS, FAR_SECONDS), "ok"),
+        (Lag(FAR_EVENTS + 1, 1.0), "warning"),
+        (Lag(1, 61.0), "warning"),
+    ],
+)
+def test_a_projection_that_is_far_behind(lag: Lag, status: str) -> None:
+    found = ProjectionStatus(
+        name="summaries",
+        mode="async",
+        state="running elsewhere",
+        position=1,
+        head=2,
+        lag=lag.events,
+        parked=0,
+        waiting=0,
+        paused=None,
+        problem=None,
+        build=1,
+        building=None,
+        runner="somebody",
+        moved=1,
+    )
+    assert [finding.status for finding in judged(found, lag)] == [status]
+
+
+def test_an_app_that_cannot_be_imported_fails_its_check(invoke: Invoke, bank: Path, folder: Path) -> None:
+    (folder / "doctor_broken.py").write_text("1 / 0")
+    code, found, _ = findings(invoke, "--store", bank, "--app", "doctor_broken:app")
+    assert (code, found["app"]) == (3, ("failed", "it cannot be imported: ZeroDivisionError: division by zero"))
+    code, found, _ = findings(invoke, "--store", bank, "--app", "doctor_missing:app")
+    assert (code, found["app"][0]) == (3, "failed")

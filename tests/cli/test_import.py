@@ -139,7 +139,7 @@ def test_a_changed_source_is_refused(invoke: Invoke, shop: str, folder: Path) ->
     [
         (NAME, "does not name an import. It has the form MODULE:NAME"),
         (f"{NAME}:odl", "no such name in the module. Did you mean 'old'?"),
-        (f"{NAME}:app", "is not an import: a App. It has old, slowly."),
+        (f"{NAME}:app", "is not an import: it is of type App. It has old, slowly."),
         ("everfold_nothing:old", "There is no module 'everfold_nothing' here"),
         ("a b:old", "does not name an import"),
     ],

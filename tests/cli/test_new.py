@@ -18,8 +18,13 @@ FILES = {
     "my_shop/__main__.py",
     "my_shop/app.py",
     "my_shop/domain.py",
+    "my_shop/stock.py",
     "tests/test_item.py",
+    "tests/test_stock.py",
 }
+
+
+SAID = "6 left, at version 2 of item-tea\nStock(item_id='tea', count=6, shipped=4)\n"
 
 
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,13 +44,15 @@ def test_the_project_runs_and_its_tests_pass(invoke: Invoke, folder: Path) -> No
     assert not any("__project__" in path.read_text() for path in project.rglob("*") if path.is_file())
 
     ran = python(project, "-m", "my_shop")
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "6 left, at version 2 of item-tea\n", "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, SAID, "")
     tested = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
-    assert "3 passed" in tested.stdout
+    assert "4 passed" in tested.stdout
     command = ["-c", "from everfold.cli.main import main; main()"]
     assert "item-tea" in python(project, *command, "events", "tail").stdout
     assert "count  10" in python(project, *command, "state", "item", "tea", "--at", "1").stdout
+    assert "tea          6        4" in python(project, *command, "query", "list-stock").stdout
+    assert "shelf       async" in python(project, *command, "projections", "list").stdout
     assert "App my_shop" in python(project, *command, "describe").stdout
 
 

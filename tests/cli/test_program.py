@@ -15,7 +15,29 @@ from everfold.cli.suggestions import did_you_mean
 from everfold.errors import Conflict, IdempotencyKeyReused, NotFound
 from tests.cli.conftest import Invoke
 
-COMMANDS = ["demo", "new", "run", "describe", "state", "events", "streams", "import", "export", "restore", "doctor"]
+COMMANDS = [
+    "demo",
+    "new",
+    "run",
+    "describe",
+    "state",
+    "events",
+    "streams",
+    "query",
+    "projections",
+    "parked",
+    "import",
+    "export",
+    "restore",
+    "compare",
+    "doctor",
+]
+SUBCOMMANDS = {
+    "events": ["tail", "read", "show"],
+    "streams": ["list", "show"],
+    "projections": ["list", "pause", "rebuild", "reset", "resume", "status"],
+    "parked": ["edit", "list", "retry", "show", "skip"],
+}
 
 
 def everfold(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -27,13 +49,14 @@ def everfold(*arguments: object, **options: object) -> subprocess.CompletedProce
 def test_help_names_every_command(invoke: Invoke) -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines()[1:12]] == COMMANDS
+    assert [
+        line.split()[0] for line in result.stdout.partition("Commands:")[2].splitlines()[1 : len(COMMANDS) + 1]
+    ] == COMMANDS
 
 
 @pytest.mark.parametrize(
     "command",
-    [[name] for name in COMMANDS]
-    + [["events", "tail"], ["events", "read"], ["events", "show"], ["streams", "list"], ["streams", "show"]],
+    [[name] for name in COMMANDS] + [[group, name] for group, names in SUBCOMMANDS.items() for name in names],
     ids=" ".join,
 )
 def test_every_command_has_help(invoke: Invoke, command: list[str]) -> None:

@@ -57,7 +57,7 @@ def test_the_environment_names_the_app(shop: str, monkeypatch: pytest.MonkeyPatc
     ("named", "problem"),
     [
         ("{}:ap", "no such name in the module. Did you mean 'app'?"),
-        ("{}:number", "a int and not an App"),
+        ("{}:number", "it is of type int"),
         ("{}_missing:app", "There is no module"),
         ("not a module:app", "does not name an application"),
     ],

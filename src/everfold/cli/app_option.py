@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import tomllib
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from everfold.cli.suggestions import did_you_mean
+from everfold.cli.named_object import find_object
 from everfold.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,34 +51,6 @@ def find_app(given: str | None) -> App:
             f'This needs an application. Give --app MODULE:NAME, set {VARIABLE}, or write app = "MODULE:NAME" in '
             "everfold.toml."
         )
-    module_name, _, attribute = named.partition(":")
-    module = _module(module_name, named)
-    return _app_in(module, attribute or "app", named)
-
-
-def _module(name: str, named: str) -> object:
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise ConfigurationError(f"{named!r} does not name an application. It has the form MODULE:NAME: shop.app:app.")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigurationError(
-                f"There is no module {name!r} here ({here}) or among the installed ones."
-            ) from error
-        raise
-
-
-def _app_in(module: object, attribute: str, named: str) -> App:
     from everfold.app.application import App
 
-    there = {name: value for name, value in vars(module).items() if isinstance(value, App)}
-    found = getattr(module, attribute, None)
-    if isinstance(found, App):
-        return found
-    hint = did_you_mean(attribute, there) or (f" It has {', '.join(there)}." if there else "")
-    problem = "no such name in the module" if found is None else f"a {type(found).__name__} and not an App"
-    raise ConfigurationError(f"{named!r} is not an application: {problem}.{hint}")
+    return find_object(named, App, "an application", example="shop.app:app", default="app")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from everfold.cli.demo_read_models import read_models
 from everfold.cli.output import progress, quiet_option, show
 from everfold.errors import ConfigurationError
 
@@ -41,9 +42,9 @@ def demo(store: str, accounts: int, transactions: int) -> None:
 
 async def _demo(store: str, where: str, *, accounts: int, transactions: int) -> None:
     from everfold.app.application import App
-    from everfold.cli.demo_bank import Account
+    from everfold.cli.demo_bank import Account, Accounts
 
-    async with App("everfold-demo", Account, store=store) as app:
+    async with App("everfold-demo", Account, Accounts, store=store) as app:
         await _check_ours(app, store)
         show(click.style("everfold demo: a bank on one SQLite file", bold=True))
         show(f"  {where}")
@@ -52,6 +53,7 @@ async def _demo(store: str, where: str, *, accounts: int, transactions: int) -> 
         await _refusal(app, visitor)
         await _repetition(app, visitor)
         await _history(app, f"demo-{min(42, accounts):03d}")
+        await read_models(app, visitor)
     _look_further(store, f"demo-{min(42, accounts):03d}")
 
 
@@ -152,6 +154,9 @@ def _look_further(store: str, key: str) -> None:
         f"{name} streams list --prefix account-visitor {where}": "some streams",
         f"{name} state account {key} --at 10 --app {MODULE} {where}": "a past state",
         f"{name} state account {key} --diff 5 10 --app {MODULE} {where}": "what changed",
+        f"{name} query accounts-of-owner owner=Ann limit=3 --app {MODULE} {where}": "a read model, a page of it",
+        f"{name} projections list --app {MODULE} {where}": "what keeps the read models up to date",
+        f"{name} projections rebuild accounts --dry-run --app {MODULE} {where}": "what a rebuild would change",
         f"{name} describe --app {MODULE}": "what the app consists of",
         f"{name} doctor --verify {where}": "is everything sound",
         f"{name} new shop": "an app of your own",

@@ -1,4 +1,4 @@
-"""The bank of ``everfold demo``: accounts, and a seeded history for them. Ships with the wheel; also an app to look at:
+"""The bank of ``everfold demo``: accounts, a read model, a seeded history. Ships with the wheel; an app to look at:
 
 ``everfold state account demo-042 --app everfold.cli.demo_bank:app``
 """
@@ -15,10 +15,27 @@ from everfold.app.application import App
 from everfold.domain.aggregate import Aggregate
 from everfold.domain.command import Command
 from everfold.domain.event import Event
-from everfold.domain.handlers import Events, decide, evolve
+from everfold.domain.handlers import Events, answer, decide, evolve, project
+from everfold.domain.query import Query
+from everfold.domain.read_model import ReadModel
 from everfold.errors import Rejected
+from everfold.log.record import Record
+from everfold.projections.page import Page
+from everfold.projections.projection import Projection
+from everfold.projections.table import Table
 
-__all__ = ["Account", "Deposit", "OpenAccount", "Withdraw", "app", "history_of"]
+__all__ = [
+    "Account",
+    "AccountSummary",
+    "Accounts",
+    "AccountsOfOwner",
+    "Deposit",
+    "GetAccount",
+    "OpenAccount",
+    "Withdraw",
+    "app",
+    "history_of",
+]
 
 Cents = Annotated[int, Meta(gt=0)]
 OWNERS = ("Ann", "Bela", "Chidi", "Dana", "Emil", "Fatima", "Goro", "Hana", "Ines", "Jonas", "Kofi", "Lena")
@@ -114,6 +131,64 @@ class Account(Aggregate, key="account_id"):
             raise Rejected("account-not-open", "The account is not open.")
 
 
+class AccountSummary(ReadModel, key="account_id", indexes=["owner"]):
+    """What a list of accounts shows, one row for each."""
+
+    account_id: str
+    owner: str
+    balance: int
+    movements: int = 0
+
+
+class GetAccount(Query[AccountSummary]):
+    """One account."""
+
+    account_id: str
+
+
+class AccountsOfOwner(Query[Page[AccountSummary]]):
+    """The accounts of one owner, richest first."""
+
+    owner: str
+    limit: int = 10
+    offset: int = 0
+
+
+class Accounts(Projection):
+    """Keeps a row for every account up to date, and answers from it."""
+
+    summaries: Table[AccountSummary]
+
+    @project
+    def opened(self, event: AccountOpened, record: Record) -> None:
+        """A new row."""
+        self.summaries.put(AccountSummary(record.key, event.owner, event.initial_balance))
+
+    @project
+    def deposited(self, event: MoneyDeposited, record: Record) -> None:
+        """More money."""
+        row = self.summaries[record.key]
+        row.balance += event.amount
+        row.movements += 1
+
+    @project
+    def withdrawn(self, event: MoneyWithdrawn, record: Record) -> None:
+        """Less money."""
+        row = self.summaries[record.key]
+        row.balance -= event.amount
+        row.movements += 1
+
+    @answer
+    def one(self, query: GetAccount) -> AccountSummary:
+        """By its key."""
+        return self.summaries[query.account_id]
+
+    @answer
+    def of_owner(self, query: AccountsOfOwner) -> Page[AccountSummary]:
+        """Through the index of owners."""
+        return self.summaries.page(owner=query.owner, order_by="-balance", limit=query.limit, offset=query.offset)
+
+
 def history_of(number: int, transactions: int) -> Iterator[Command[Any]]:
     """The commands that make up the life of one account: always the same, and none of them refused."""
     chance = random.Random(number)  # noqa: S311 (a demo)
@@ -131,4 +206,4 @@ def history_of(number: int, transactions: int) -> Iterator[Command[Any]]:
             yield Deposit(account_id=key, amount=amount)
 
 
-app = App("everfold-demo", Account)
+app = App("everfold-demo", Account, Accounts)

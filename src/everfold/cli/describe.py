@@ -13,7 +13,7 @@ from everfold.cli.output import json_option, quiet_option, show, show_json
 if TYPE_CHECKING:
     from everfold.app.application import App
 
-__all__ = ["describe", "description"]
+__all__ = ["describe", "description", "query_descriptions"]
 
 SHAPE = """\
 \b
@@ -22,11 +22,13 @@ With --json: one object.
    "aggregates": [{"name", "category", "key", "about", "fields", "decides", "evolves", "snapshots"}],
    "decision_models": [{"name", "category", "tags", "about", "fields", "decides", "evolves"}],
    "commands": [{"name", "class", "handler", "route", "about", "fields", "reply"}],
-   "queries": [{"name", "class", "handler", "route", "about", "fields"}],
+   "queries": [{"name", "class", "handler", "route", "about", "fields", "reply"}],
+   "projections": [{"name", "class", "mode", "version", "about", "read_models", "events", "queries"}],
    "events": [{"name", "version", "class", "about", "fields"}],
    "upcasters": [{"from": {"type", "version"}, "into": [{"type", "version"}]}],
    "settings": [{"name", "value", "source"}]}
-Fields are {"name", "type", "required", "default"}.
+Fields are {"name", "type", "required", "default"}. Read models are {"name", "class", "about", "key", "indexes",
+"columns"}: the name is that of the SQL table; columns are fields, key and each index a list of their names.
 """
 
 
@@ -35,7 +37,7 @@ Fields are {"name", "type", "required", "default"}.
 @app_option
 @quiet_option
 def describe(as_json: bool, app_name: str | None) -> None:
-    """The app's aggregates, commands, events, handlers and settings. Checks the app as a start would."""
+    """The app's aggregates, commands, events, projections and settings. Checks the app as a start would."""
     app = find_app(app_name)
     app.codec()
     found = description(app)
@@ -52,8 +54,9 @@ def description(app: App) -> dict[str, Any]:
         "app": app.name,
         "aggregates": [_aggregate(cls) for cls in app.parts.aggregates],
         "decision_models": [_model(cls) for cls in app.parts.models],
-        "commands": [_message(cls, _handler(app, cls), reply=True) for cls in app.commands().values()],
-        "queries": [_message(cls, app.query_functions[cls].function.__qualname__) for cls in app.queries().values()],
+        "commands": [_message(cls, _handler(app, cls)) for cls in app.commands().values()],
+        "queries": query_descriptions(app),
+        "projections": [_projection(cls) for cls in app.parts.projections],
         "events": [_event(event_type) for event_type in app.codec().registry],
         "upcasters": [_upcaster(upcaster) for upcaster in app.parts.upcasters],
         "settings": _settings(app),
@@ -92,20 +95,53 @@ def _names(messages: Iterable[Any]) -> list[str]:
     return [message.__everfold__.name for message in messages]
 
 
-def _message(cls: Any, handler: str, *, reply: bool = False) -> dict[str, Any]:
-    from everfold.app.reply import reply_type
-    from everfold.cli.field_text import fields_of, type_text
+def query_descriptions(app: App) -> list[dict[str, Any]]:
+    """Every query of an app, in the order of their names."""
+    return [_message(cls, _query_handler(app, cls)) for _, cls in sorted(app.queries().items())]
+
+
+def _projection(cls: Any) -> dict[str, Any]:
+    definition = cls.__everfold__
+    return {
+        "name": definition.name,
+        "class": cls.__qualname__,
+        "mode": definition.mode,
+        "version": definition.version,
+        "about": _about(cls),
+        "read_models": [_read_model(model) for model in definition.tables.values()],
+        "events": _names(definition.handlers),
+        "queries": _names(definition.answers),
+    }
+
+
+def _read_model(cls: Any) -> dict[str, Any]:
+    from everfold.cli.field_text import fields_of
 
     definition = cls.__everfold__
-    found = {
+    return {
+        "name": definition.name,
+        "class": cls.__qualname__,
+        "about": _about(cls),
+        "key": definition.key,
+        "indexes": definition.indexes,
+        "columns": fields_of(cls),
+    }
+
+
+def _message(cls: Any, handler: str) -> dict[str, Any]:
+    from everfold.cli.field_text import fields_of, type_text
+    from everfold.domain.reply import reply_type
+
+    definition = cls.__everfold__
+    return {
         "name": definition.name,
         "class": cls.__qualname__,
         "handler": handler,
         "route": definition.route,
         "about": _about(cls),
         "fields": fields_of(cls),
+        "reply": type_text(reply_type(cls)),
     }
-    return found | {"reply": type_text(reply_type(cls))} if reply else found
 
 
 def _handler(app: App, command: type) -> str:
@@ -116,6 +152,13 @@ def _handler(app: App, command: type) -> str:
             return f"{cls.__qualname__}.{decision.__name__}"
     handler: Any = app.parts.command_handlers[command]
     return str(handler.function.__qualname__)
+
+
+def _query_handler(app: App, query: type) -> str:
+    projection = app.parts.answers.get(query)
+    if projection is not None:
+        return f"{projection.__qualname__}.{projection.__everfold__.answers[query].__name__}"
+    return str(app.query_functions[query].function.__qualname__)
 
 
 def _event(event_type: Any) -> dict[str, Any]:
@@ -167,6 +210,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for title in ("aggregates", "decision_models"):
         for part in found[title]:
             yield from _boundary_lines(part)
+    for projection in found["projections"]:
+        yield from _projection_lines(projection)
     for title in ("commands", "queries", "events"):
         yield from _message_lines(title, found[title])
     if found["upcasters"]:
@@ -199,6 +244,17 @@ def _boundary_lines(part: dict[str, Any]) -> Iterator[str]:
     yield f"  state    {', '.join(map(str, part['fields'])) or 'no fields'}"
     yield f"  decides  {', '.join(part['decides']) or 'nothing'}"
     yield f"  evolves  {', '.join(part['evolves']) or 'nothing'}"
+
+
+def _projection_lines(found: dict[str, Any]) -> Iterator[str]:
+    about = f"  {found['about']}" if found["about"] else ""
+    yield _title(f"Projection {found['name']}") + f"  {found['mode']}{about}"
+    for model in found["read_models"]:
+        indexes = "".join(f", index ({', '.join(fields)})" for fields in model["indexes"])
+        yield f"  table    {model['name']}, key ({', '.join(model['key'])}){indexes}"
+        yield f"           {', '.join(map(str, model['columns']))}"
+    yield f"  events   {', '.join(found['events']) or 'none'}"
+    yield f"  queries  {', '.join(found['queries']) or 'none'}"
 
 
 def _message_lines(title: str, messages: list[dict[str, Any]]) -> Iterator[str]:

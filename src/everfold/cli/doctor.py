@@ -41,7 +41,7 @@ MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "warning": ("warn", "y
 @app_option
 @quiet_option
 def doctor(verify: bool, as_json: bool, store: str | None, app_name: str | None) -> int:
-    """Check Python, SQLite, the settings and the store: durability, damage guards, disk. Changes nothing.
+    """Check Python, SQLite, the settings, the store and the projections of the app. Changes nothing.
 
     Without any store it checks the rest.
     """
@@ -51,7 +51,7 @@ def doctor(verify: bool, as_json: bool, store: str | None, app_name: str | None)
     place, verified = None, None
     if store or app_name or _is_configured(findings):
         url = choose_store(store, app_name)
-        place, found, verified = asyncio.run(_look_at(url, verify=verify, is_asked_for=bool(store)))
+        place, found, verified = asyncio.run(_look_at(url, app_name, verify=verify, is_asked_for=bool(store)))
         findings += found
     is_healthy = all(finding.status != "failed" for finding in findings)
     if as_json:
@@ -71,9 +71,10 @@ def _is_configured(findings: list[Finding]) -> bool:
 
 
 async def _look_at(
-    url: str, *, verify: bool, is_asked_for: bool
+    url: str, app_name: str | None, *, verify: bool, is_asked_for: bool
 ) -> tuple[str, list[Finding], dict[str, object] | None]:
     from everfold.cli.checkup import Finding, disk, sqlite_file
+    from everfold.cli.projections_checkup import projections
     from everfold.engines.sqlite.engine import SqliteEngine
 
     try:
@@ -91,6 +92,8 @@ async def _look_at(
         return engine.path, [*findings, Finding("store", "failed", str(error))], None
     try:
         findings += await sqlite_file(engine)
+        if app_name or configured_app():
+            findings += await projections(app_name, engine)
         if not verify:
             return engine.path, findings, None
         verified, finding = await _verify(engine)

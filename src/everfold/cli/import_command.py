@@ -81,7 +81,7 @@ def _found(named: str, source: str | None) -> Import:
 
     from everfold.migration.mapping import Import
 
-    found = find_object(named, Import, "an import")
+    found = find_object(named, Import, "an import", example="shop.old:orders")
     return msgspec.structs.replace(found, source=found.source.at(source)) if source else found
 
 

@@ -25,7 +25,7 @@ TAKEN = {"everfold", "tests", "test", "app", "msgspec", "pytest", "click", "rich
 @click.argument("name")
 @quiet_option
 def new(name: str) -> None:
-    """Write a small project into the new folder NAME: a domain, an app, tests, settings.
+    """Write a small project into the new folder NAME: a domain, a read model, an app, tests, settings.
 
     Overwrites nothing: the folder must not exist, or be empty.
     """
@@ -37,7 +37,7 @@ def new(name: str) -> None:
     written = _write(files("everfold.cli").joinpath("new_project"), folder, words)
     for path in written:
         show(str(path))
-    note(f"\nNow:\n  cd {folder}\n  python -m {package}\n  pytest\n  everfold events tail")
+    note(f"\nNow:\n  cd {folder}\n  python -m {package}\n  pytest\n  everfold query list-stock")
 
 
 def _package(name: str) -> str:

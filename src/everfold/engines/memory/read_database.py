@@ -32,9 +32,7 @@ class MemoryReadDatabase:
     dialect = "sqlite"
 
     def __init__(self, path: str = MEMORY) -> None:
-        self._connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, factory=HeldConnection
-        )
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=HeldConnection)
         weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
         self._is_open = False
