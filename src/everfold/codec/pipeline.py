@@ -101,6 +101,11 @@ class Codec:
         """Whether the record may be the first half of a merged pair, so that a page should not end with it."""
         return (record.type, record.schema_version) in self.upcasters.mergers
 
+    def merges(self, first: Record, second: Record) -> bool:
+        """Whether two neighbours are read as one pair."""
+        merger = self.upcasters.mergers.get((first.type, first.schema_version))
+        return merger is not None and _belong_together(merger, first, second)
+
     def _merged(self, records: Sequence[Record]) -> Iterator[tuple[object, Record]]:
         mergers = self.upcasters.mergers
         index = 0

@@ -23,7 +23,7 @@ __all__ = ["ReadModel", "ReadModelDefinition", "Row"]
 
 KEYWORDS = ("name", "key", "indexes")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_RESERVED = "everfold_"
+_RESERVED = ("everfold_", "sqlite_", "pg_")
 _OF_THE_LOG = {"events", "event_tags", "log_head", "replies", "checkpoints", "snapshots"}
 Fields = str | Sequence[str]
 Names = Sequence[str]
@@ -93,14 +93,27 @@ def _define(cls: type, *, name: object, key: object, indexes: object) -> ReadMod
     if name in _OF_THE_LOG or not isinstance(name, str) or not _is_free(name):
         raise DefinitionError(
             f"{where}: {name!r} cannot be the name of a table. Give another with name=: a letter, then up to 39 small "
-            f"letters, digits and single underscores; not one of {', '.join(sorted(_OF_THE_LOG))}."
+            f"letters, digits and single underscores; not one of {', '.join(sorted(_OF_THE_LOG))}, and not beginning "
+            f"with {', '.join(_RESERVED)}."
         )
     given = inherited.key if key is None and inherited else _fields(cls, key, "key=", "the field that identifies a row")
     check_fields(cls)
+    _check_columns(cls)
     for field in given:
         if accepts_none(type_of_field(cls, field)):
             raise DefinitionError(f"{where}: the key field {field!r} may be None. It identifies a row: require it.")
     return ReadModelDefinition(name, given, _indexes(cls, indexes) or (inherited.indexes if inherited else ()))
+
+
+def _check_columns(cls: type) -> None:
+    """SQL does not tell ``Owner`` from ``owner``."""
+    names = [field.lower() for field in field_names(cls)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DefinitionError(
+            f"{place_of(cls)}: several fields are named {', '.join(twice)} but for capital letters, which is one name "
+            "in SQL. Rename all but one."
+        )
 
 
 def _is_free(name: str) -> bool:
@@ -111,7 +124,8 @@ def _indexes(cls: type, indexes: object) -> tuple[tuple[str, ...], ...]:
     if isinstance(indexes, str) or not isinstance(indexes, list | tuple):
         raise DefinitionError(f"{place_of(cls)}: indexes={indexes!r} is no list. Write indexes=['owner'].")
     given = cast("Sequence[object]", indexes)
-    return tuple([_fields(cls, index, "indexes=", "fields of it") for index in given])
+    found = [_fields(cls, index, "indexes=", "fields of it") for index in given]
+    return tuple(dict.fromkeys(found))
 
 
 def _fields(cls: type, given: object, keyword: str, what: str) -> tuple[str, ...]:
@@ -121,4 +135,6 @@ def _fields(cls: type, given: object, keyword: str, what: str) -> tuple[str, ...
         raise DefinitionError(
             f"{place_of(cls)}: {keyword}{given!r} does not name {what}. It has the fields {', '.join(sorted(known))}."
         )
+    if len(set(cast("Names", names))) < len(cast("Names", names)):
+        raise DefinitionError(f"{place_of(cls)}: {keyword}{given!r} names a field twice. Name it once.")
     return tuple(cast("Names", names))

@@ -35,13 +35,24 @@ class AnswerCache:
         if kept is not None and kept[0] == version:
             return self._decoder(kind).decode(kept[1])
         made = make()
-        self._kept[key] = (version, msgspec.msgpack.encode(made))
+        packed = self._packed(kind, made)
+        if packed is None:
+            return made
+        self._kept[key] = (version, packed)
         while len(self._kept) > self._size:
             try:
                 self._kept.popitem(last=False)
             except KeyError:
                 break
         return made
+
+    def _packed(self, query: type, made: Any) -> bytes | None:
+        """The answer encoded; None: the reply type of the query would not give it back as it is."""
+        try:
+            packed = msgspec.msgpack.encode(made)
+            return packed if self._decoder(query).decode(packed) == made else None
+        except (TypeError, ValueError, msgspec.MsgspecError):
+            return None
 
     def _decoder(self, query: type) -> msgspec.msgpack.Decoder[Any]:
         decoder = self._decoders.get(query)

@@ -68,7 +68,9 @@ class Answers:
             if isinstance(found, Answer):
                 return found
             left = deadline - self._clock.monotonic()
-            if left <= 0 or found.paused is not None:
+            if found is None and (left <= 0 or not wanted.position):
+                raise self._not_ready()
+            if found is not None and (left <= 0 or found.paused is not None):
                 raise self._behind(found, wanted)
             if not await self._freshness.change(min(left, pause)):
                 pause = min(pause * 2, LONGEST_LOOK)
@@ -82,14 +84,9 @@ class Answers:
 
     def _look(
         self, connection: Any, function: Callable[..., Any], query: object, wanted: Wanted
-    ) -> Answer | ConsumerRow:
+    ) -> Answer | ConsumerRow | None:
         row = self._readable(connection)
-        if row is None:
-            raise ReadModelNotReady(
-                f"The read models of {self.name!r} do not exist yet. A process that runs projections makes them when "
-                "it starts: run one, or have this one do it (role='all')."
-            )
-        if row.position < wanted.position:
+        if row is None or row.position < wanted.position:
             return row
         if wanted.stream is not None:
             self._check_parked(connection, row, wanted)
@@ -103,7 +100,7 @@ class Answers:
     def _check_parked(self, connection: Any, row: ConsumerRow, wanted: Wanted) -> None:
         values = {"name": row.name, "build": row.build, "stream": wanted.stream, "limit": 1}
         parked = execute(connection, self._database.dialect, "read_parked_stream", **values).fetchone()
-        if parked is not None:
+        if parked is not None and parked[2] <= wanted.position:
             why = f"an event of the stream {wanted.stream!r} was set aside (everfold parked list)."
             raise ReadModelBehind(self.name, wanted=wanted.position, reached=parked[2] - 1, why=why)
 
@@ -123,6 +120,12 @@ class Answers:
                 f"The read models of {self.name!r} are being built anew, and their old shape cannot answer this query "
                 f"({type(error).__name__}: {error}). Ask again when `everfold projections status` says that it is done."
             ) from error
+
+    def _not_ready(self) -> ReadModelNotReady:
+        return ReadModelNotReady(
+            f"The read models of {self.name!r} do not exist yet. A process that runs projections makes them when it "
+            "starts: run one, or have this one do it (role='all')."
+        )
 
     def _behind(self, row: ConsumerRow, wanted: Wanted) -> ReadModelBehind:
         if row.paused is not None:

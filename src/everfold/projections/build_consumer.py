@@ -17,11 +17,13 @@ from everfold.projections.build_writer import Applied, BuildWriter, FlushFailed
 from everfold.subscriptions.follow import follow
 from everfold.subscriptions.subscription import Poison, beyond
 
-__all__ = ["BuildConsumer", "build_up"]
+__all__ = ["BuildConsumer", "apart", "build_up", "guilty"]
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with the position reached and the one to reach."""
+Merges = Callable[[Record, Record], bool]
+"""Whether two neighbours are read as one pair."""
 
 
 class BuildConsumer:
@@ -48,21 +50,22 @@ class BuildConsumer:
         try:
             return await self._apply(records, position)
         except ProjectionFailed as error:
-            number = next(n for n, record in enumerate(records) if record.position == error.position)
+            number = guilty(records, error.position, self.writer.merges)
             poison = Poison(records[number], error)
         except FlushFailed as error:
-            if len(records) > 1:
-                return await self._one_by_one(records, position)
+            parts = apart(records, self.writer.merges)
+            if len(parts) > 1:
+                return await self._one_by_one(parts, position)
             raise Poison(records[0], error.__cause__ or error) from error
         if number:
             poison.handled = await self.consume(records[:number], poison.record.position - 1)
         raise poison
 
-    async def _one_by_one(self, records: Sequence[Record], position: int) -> int:
+    async def _one_by_one(self, parts: Sequence[Sequence[Record]], position: int) -> int:
         handled = 0
-        for record in records:
+        for part in parts:
             try:
-                handled += await self.consume([record], record.position)
+                handled += await self.consume(part, part[-1].position)
             except Poison as poison:
                 poison.handled = handled
                 raise
@@ -88,6 +91,23 @@ class BuildConsumer:
         except BaseException:
             self.writer.undone()
             raise
+
+
+def guilty(records: Sequence[Record], position: int, merges: Merges) -> int:
+    """The place of the record at a position; of one that is merged with the one before it, the place of that one."""
+    number = next(n for n, record in enumerate(records) if record.position == position)
+    return number - 1 if number and merges(records[number - 1], records[number]) else number
+
+
+def apart(records: Sequence[Record], merges: Merges) -> list[list[Record]]:
+    """Each record for itself, but pairs that are merged together."""
+    parts: list[list[Record]] = []
+    for record in records:
+        if parts and merges(parts[-1][-1], record):
+            parts[-1].append(record)
+        else:
+            parts.append([record])
+    return parts
 
 
 async def build_up(

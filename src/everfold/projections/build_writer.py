@@ -35,6 +35,8 @@ ROW_ERRORS = (
     TypeError,
     ValueError,
     AttributeError,
+    RecursionError,
+    msgspec.MsgspecError,
     BrokenRule,
 )
 """What a row is to blame for, rather than the database."""
@@ -69,6 +71,7 @@ class BuildWriter:
         """The types of the records that the projection has handlers for."""
         self.selection = Selection(types=tuple(sorted(self.types)))
         self.ends_in_merge = codec.ends_in_merge
+        self.merges = codec.merges
         self._bound: Bound | None = None
         self._epoch = -1
         self._is_undone = False

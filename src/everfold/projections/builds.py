@@ -63,17 +63,27 @@ def create(
     return build
 
 
-def activate(connection: Any, dialect: str, projection: type[Projection], build: int) -> None:
-    """Make a build the active one: it is read from now on, and the one before is kept."""
+def activate(
+    connection: Any, dialect: str, projection: type[Projection], build: int, *, even_behind: bool = False
+) -> bool:
+    """Make a build the active one: it is read from now on, and the one before is kept.
+
+    False, and nothing changed: the active build knows more of the log, and readers would go back in time.
+    """
     name = projection.__everfold__.name
-    for other in builds_of(connection, dialect, name):
-        if other.state == ACTIVE and other.build != build:
-            execute(connection, dialect, "set_state", name=name, build=other.build, state=RETIRED)
+    builds = builds_of(connection, dialect, name)
+    position = next((other.position for other in builds if other.build == build), 0)
+    others = [other for other in builds if other.state == ACTIVE and other.build != build]
+    if not even_behind and any(other.position > position for other in others):
+        return False
+    for other in others:
+        execute(connection, dialect, "set_state", name=name, build=other.build, state=RETIRED)
     execute(connection, dialect, "set_state", name=name, build=build, state=ACTIVE)
     _show(connection, dialect, projection, build)
     retired = [other.build for other in builds_of(connection, dialect, name) if other.state == RETIRED]
     for old in retired[:-KEPT_RETIRED]:
         discard(connection, dialect, name, old)
+    return True
 
 
 def discard(connection: Any, dialect: str, name: str, build: int) -> None:

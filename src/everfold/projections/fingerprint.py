@@ -6,8 +6,9 @@ import ast
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any, cast
 
 import msgspec
 
@@ -30,9 +31,9 @@ def fingerprint(projection: type[Projection]) -> str:
     digest = hashlib.sha256(f"{definition.name}/{definition.version}".encode())
     for attribute, model in sorted(definition.tables.items()):
         digest.update(f"\n{attribute}:{_shape(model)}".encode())
-    for event, handler in sorted(definition.handlers.items(), key=lambda item: item[0].__qualname__):
-        named = event_definition(event)
-        digest.update(f"\n{named.name if named else ''}/{named.version if named else 1}".encode())
+    named = [(event_definition(event), handler) for event, handler in definition.handlers.items()]
+    for event, handler in sorted([(f"{e.name}/{e.version}", handler) for e, handler in named if e], key=itemgetter(0)):
+        digest.update(f"\n{event}".encode())
         digest.update(_syntax(handler.function).encode())
     for function in _other_methods(projection):
         digest.update(_syntax(function).encode())
@@ -49,18 +50,50 @@ def _other_methods(projection: type[Projection]) -> list[Callable[..., Any]]:
 
 
 def _shape(model: type[ReadModel]) -> str:
+    """By JSON schema, which also tells what nested structs and enums are made of, and not in which module they are."""
     declared = model.__everfold__
-    fields = [f"{field.name}:{field.type!r}={field.default!r}" for field in msgspec.structs.fields(model)]
-    return f"{declared.name}{declared.key}{declared.indexes}{fields}"
+    schema = msgspec.json.encode(_without_prose(msgspec.json.schema(model))).decode()
+    return f"{declared.name}{declared.key}{declared.indexes}{model.__struct_fields__}{schema}"
+
+
+def _without_prose(schema: Any) -> Any:
+    if type(schema) is list:
+        return [_without_prose(each) for each in cast("Iterable[object]", schema)]
+    if type(schema) is not dict:
+        return schema
+    return {
+        name: part if name == "default" else _without_prose(part)
+        for name, part in cast("dict[str, Any]", schema).items()
+        if name not in ("title", "description") or not isinstance(part, str)
+    }
 
 
 def _syntax(function: Callable[..., Any]) -> str:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):  # no source here: made by exec, or shipped without
-        code = function.__code__
-        return repr((code.co_code, code.co_names, [each for each in code.co_consts if not inspect.iscode(each)]))
+        return _compiled(function.__code__)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return _dump(tree)
+
+
+def _dump(node: object) -> str:
+    """As ``ast.dump``, but without what is empty: each Python knows some more fields, and shows them otherwise."""
+    if isinstance(node, list):
+        return f"[{','.join([_dump(each) for each in cast('list[object]', node)])}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value is not None and value != []]
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _compiled(code: Any) -> str:
+    """The instructions with their constants; the order of a set is another one in every process."""
+    constants: list[object] = []
+    for each in code.co_consts:
+        is_set = type(each) is frozenset
+        members = sorted([repr(member) for member in cast("frozenset[object]", each)]) if is_set else repr(each)
+        constants.append(_compiled(each) if inspect.iscode(each) else members)
+    return repr((code.co_code, code.co_names, constants))

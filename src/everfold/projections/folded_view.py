@@ -12,7 +12,7 @@ from typing import Any
 
 from everfold.clock import Clock
 from everfold.codec.pipeline import Codec
-from everfold.engines.memory.read_database import MemoryReadDatabase
+from everfold.engines.memory.read_database import SPILLING, MemoryReadDatabase
 from everfold.log.engine import LogEngine
 from everfold.projections.answers import Answer
 from everfold.projections.bound import Bound, sql_tables
@@ -38,13 +38,16 @@ class FoldedView:
         self._turn = asyncio.Lock()
         self._database: MemoryReadDatabase | None = None
         self._consumer: BuildConsumer | None = None
+        self._amended: list[Amended] = []
+        self._tables = sql_tables(projection, "sqlite", BUILD)
 
     async def ask(
         self, function: Callable[..., Any], query: object, *, at: int | None, amended: list[Amended] | None = None
     ) -> Answer:
         """The answer as it was at this position; None: as it is now."""
         async with self._turn:
-            until = await self._engine.wait(-1) if at is None else at
+            head = await self._engine.wait(-1)
+            until = head if at is None else min(at, head)
             consumer = await self.fold(until, amended=amended)
             value = await consumer.database.read(partial(self._answer, function, query))
             return Answer(value, BUILD, until, consumer.changed)
@@ -54,7 +57,7 @@ class FoldedView:
     ) -> BuildConsumer:
         """Bring the tables to a position: forwards from where they are, or from the beginning."""
         consumer = self._consumer
-        if consumer is None or consumer.position > until:
+        if consumer is None or consumer.position > until or self._amended != (amended or []):
             consumer = await self._begin(amended or [])
         self._consumer = None  # a caller who gives up half way leaves tables that nobody knows the position of
         await build_up(self._engine, consumer, until=until, progress=progress)
@@ -63,7 +66,8 @@ class FoldedView:
 
     async def _begin(self, amended: list[Amended]) -> BuildConsumer:
         self.close()
-        database = self._database = MemoryReadDatabase()
+        self._amended = amended
+        database = self._database = MemoryReadDatabase(SPILLING)
         database.open()
         await database.write(partial(self._create, amended=amended))
         writer = BuildWriter(self._projection, BUILD, dialect=database.dialect, codec=self._codec, clock=self._clock)
@@ -83,8 +87,7 @@ class FoldedView:
             executemany(connection, "sqlite", "amend", values)
 
     def _answer(self, function: Callable[..., Any], query: object, connection: Any) -> Any:
-        tables = sql_tables(self._projection, "sqlite", BUILD)
-        return Bound(self._projection, tables, connection, is_writable=False).answer(function, query)
+        return Bound(self._projection, self._tables, connection, is_writable=False).answer(function, query)
 
     def close(self) -> None:
         """Drop the tables."""

@@ -13,12 +13,15 @@ class Freshness:
     def __init__(self) -> None:
         self.position = 0
         self.changed = 0
+        self.moves = 0
+        """How often it has moved, so that one can see whether it did meanwhile."""
         self._watch = HeadWatch()
 
     def moved(self, position: int, changed: int) -> None:
         """The projection is at this position now."""
         if (position, changed) != (self.position, self.changed):
             self.position, self.changed = position, changed
+            self.moves += 1
             self._watch.wake_all()
 
     async def change(self, seconds: float) -> bool:

@@ -20,6 +20,7 @@ from everfold.log.engine import LogEngine
 from everfold.log.read_database import ReadDatabase
 from everfold.log.record import Record
 from everfold.log.selection import EVERYTHING, Selection
+from everfold.projections.build_consumer import apart, guilty
 from everfold.projections.build_writer import BuildWriter, FlushFailed
 from everfold.projections.projection import Projection
 from everfold.subscriptions.bookkeeping import Parked, execute, rows
@@ -123,26 +124,29 @@ class Parking:
             if len(page) < AT_ONCE:
                 break
             after = page[-1].position
+        if len(waiting) == AT_ONCE and self._writer.ends_in_merge(found[-1]):
+            del found[-1]  # it comes again, with the one that it is merged with
         return found
 
     async def _apply(self, records: Sequence[Record]) -> tuple[int, BaseException | None]:
         try:
             return await self._database.write(partial(self._writer.retry, records=records)), None
         except ProjectionFailed as error:
-            number = next(n for n, record in enumerate(records) if record.position == error.position)
+            number = guilty(records, error.position, self._writer.merges)
             failure: BaseException = error.__cause__ or error
         except FlushFailed as error:
-            if len(records) > 1:
-                return await self._one_by_one(records)
+            parts = apart(records, self._writer.merges)
+            if len(parts) > 1:
+                return await self._one_by_one(parts)
             number, failure = 0, error.__cause__ or error
         done = await self._database.write(partial(self._writer.retry, records=records[:number])) if number else 0
         await self._database.write(partial(self._failed, position=records[number].position, error=failure))
         return done, failure
 
-    async def _one_by_one(self, records: Sequence[Record]) -> tuple[int, BaseException | None]:
+    async def _one_by_one(self, parts: Sequence[Sequence[Record]]) -> tuple[int, BaseException | None]:
         done = 0
-        for record in records:
-            applied, failure = await self._apply([record])
+        for part in parts:
+            applied, failure = await self._apply(part)
             done += applied
             if failure is not None:
                 return done, failure

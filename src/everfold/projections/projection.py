@@ -9,7 +9,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -31,7 +31,6 @@ __all__ = ["MODES", "EventHandler", "Mode", "Projection", "ProjectionDefinition"
 Mode = Literal["async", "inline", "live"]
 MODES: tuple[Mode, ...] = ("async", "inline", "live")
 _Function = Callable[..., Any]
-_F = TypeVar("_F")
 
 
 class EventHandler(msgspec.Struct, frozen=True):
@@ -106,30 +105,41 @@ def _define(cls: type, names: Mapping[str, object], *, name: Any, mode: Any, ver
     return ProjectionDefinition(name, mode, version, _tables(cls, names), _handlers(cls, names), _answers(cls, names))
 
 
-def _inherited(cls: type, field: str) -> dict[Any, Any]:
+def _inherited(cls: type, field: str, function_of: Callable[[Any], _Function]) -> dict[Any, Any]:
+    """The handlers or answers of the base classes, as far as Python itself finds their methods on this class."""
+    known: dict[object, dict[type, Any]] = {}
+    for base in cls.__mro__[1:]:
+        for handled, handler in getattr(vars(base).get("__everfold__"), field, {}).items():
+            known.setdefault(function_of(handler), {})[handled] = handler
     found: dict[Any, Any] = {}
     for base in reversed(cls.__mro__[1:]):
-        definition = vars(base).get("__everfold__")
-        found |= getattr(definition, field, {})
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) and value in known and inspect.getattr_static(cls, name) is value:
+                found |= known[value]
     return found
 
 
 def _tables(cls: type, names: Names) -> dict[str, type[ReadModel]]:
-    found: dict[str, type[ReadModel]] = _inherited(cls, "tables")
+    found: dict[str, type[ReadModel]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        found |= getattr(vars(base).get("__everfold__"), "tables", {})
     module = inspect.getmodule(cls)
     scope = vars(module) if module else {}
     annotations: dict[str, Any] = vars(cls).get("__annotations__", {})
     for attribute, annotation in annotations.items():
-        if attribute.startswith("_"):
-            continue
         try:
             hint = evaluate(annotation, scope, names)
         except Exception as error:
             raise DefinitionError(
                 f"{place_of(cls)}: the type of {attribute!r} is not known here ({error}). Define or import it above."
             ) from error
-        if typing.get_origin(hint) is typing.ClassVar:
+        if typing.get_origin(hint) is typing.ClassVar or hint is typing.ClassVar:
             continue
+        if hasattr(Projection, attribute):
+            raise DefinitionError(
+                f"{place_of(cls)}: {attribute!r} cannot be the name of a table: projections have an attribute of that "
+                "name. Give the table another."
+            )
         if typing.get_origin(hint) is not Table:
             raise DefinitionError(
                 f"{place_of(cls)}: {attribute!r} is annotated with {hint!r}. A projection keeps nothing but tables: "
@@ -156,8 +166,8 @@ def _check_tables(cls: type, tables: Mapping[str, type[ReadModel]]) -> None:
 
 
 def _handlers(cls: type, names: Names) -> dict[type, EventHandler]:
-    found: dict[type, EventHandler] = _inherited(cls, "handlers")
-    for function, handled in _marked(cls, "project", names, found, lambda handler: handler.function):
+    found: dict[type, EventHandler] = _inherited(cls, "handlers", lambda handler: handler.function)
+    for function, handled in _marked(cls, "project", names):
         if event_definition(handled) is None:
             raise DefinitionError(
                 f"{place_of(cls)}.{function.__name__}: {handled.__qualname__} is not an event. Subclass Event, or "
@@ -168,8 +178,8 @@ def _handlers(cls: type, names: Names) -> dict[type, EventHandler]:
 
 
 def _answers(cls: type, names: Names) -> dict[type, _Function]:
-    found: dict[type, _Function] = _inherited(cls, "answers")
-    for function, handled in _marked(cls, "answer", names, found, lambda function: function):
+    found: dict[type, _Function] = _inherited(cls, "answers", lambda function: function)
+    for function, handled in _marked(cls, "answer", names):
         definition = message_definition(handled)
         if definition is None or definition.kind != "query":
             raise DefinitionError(
@@ -179,17 +189,11 @@ def _answers(cls: type, names: Names) -> dict[type, _Function]:
     return found
 
 
-def _marked(
-    cls: type, mark: str, names: Names, inherited: dict[type, _F], function_of: Callable[[_F], _Function]
-) -> list[tuple[_Function, type]]:
-    """The methods of this very class with the mark, and what each handles. Those they replace are taken out."""
-    own = vars(cls)
-    for handled, handler in list(inherited.items()):
-        if function_of(handler).__name__ in own:
-            del inherited[handled]
+def _marked(cls: type, mark: str, names: Names) -> list[tuple[_Function, type]]:
+    """The methods of this very class with the mark, and what each handles."""
     found: list[tuple[_Function, type]] = []
     seen: dict[type, str] = {}
-    for name, value in own.items():
+    for name, value in vars(cls).items():
         if mark_of(value) != mark:
             continue
         where = f"{place_of(cls)}.{name}"

@@ -108,11 +108,11 @@ class ReadSide:
             self._tools.engine.hook(self._hook)
         for view in kept:
             if self._tools.runs or view in inline:
-                view.runner = self._runner(view)
+                view.runner = await self._runner(view)
                 name = f"everfold-projection-{view.definition.name}"
                 self._tasks.append(asyncio.create_task(view.runner.run(), name=name))
 
-    def _runner(self, view: View) -> Subscription | InlineRunner:
+    async def _runner(self, view: View) -> Subscription | InlineRunner:
         tools = self._tools
         runner = ProjectionRunner(
             view.projection,
@@ -122,7 +122,9 @@ class ReadSide:
             clock=tools.clock,
             moved=view.freshness.moved,
         )
+        await runner.prepare()  # so that there is something to ask, and appends to carry, as soon as the app runs
         if view.definition.mode == "inline":
+            self._hook.add(runner.new_writer())
             return InlineRunner(runner, self._hook, engine=tools.engine, clock=tools.clock)
         return Subscription(runner, engine=tools.engine, leases=view.leases, clock=tools.clock, rng=tools.rng)
 
@@ -176,13 +178,14 @@ class ReadSide:
         """Wait until the version is another one than this; the new one."""
         view = self._asked.get(query)
         while True:
-            if view is not None and view.is_kept:
-                await view.freshness.change(LIVE_LOOK if view.is_live_here else REMOTE_LOOK)
-            else:
-                await self._tools.engine.wait(cast("int", known))
+            moves = view.freshness.moves if view else 0
             found = await self.version(query)
             if found != known:
                 return found
+            if view is None or not view.is_kept:
+                await self._tools.engine.wait(cast("int", known))
+            elif view.freshness.moves == moves:  # else it has moved while we looked
+                await view.freshness.change(LIVE_LOOK if view.is_live_here else REMOTE_LOOK)
 
     async def reached(self, wanted: Wanted) -> None:
         """Wait until every projection is as fresh as wanted."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,7 @@ import msgspec
 
 from everfold.clock import Clock
 from everfold.codec.pipeline import Codec
-from everfold.errors import EverfoldError
+from everfold.errors import EverfoldError, StoreError
 from everfold.log.engine import LogEngine
 from everfold.log.read_database import ReadDatabase
 from everfold.log.table_difference import Difference, pairs_by_key
@@ -23,11 +25,11 @@ from everfold.projections.folded_view import BUILD, FoldedView
 from everfold.projections.projection import Projection
 from everfold.projections.sql_table import SqlTable
 from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, rows
-from everfold.subscriptions.lease import Leases
+from everfold.subscriptions.lease import Lease, LeaseRow, Leases
+from everfold.subscriptions.subscription import Paused
 
 __all__ = ["Comparison", "Rebuild"]
 
-SMALL_GAP = 200
 ATTEMPTS = 20
 
 
@@ -78,30 +80,37 @@ class Rebuild:
             raise EverfoldError(
                 f"The projection {self._name!r} is being rebuilt already. Wait for it, or look at status."
             )
+        keeping = asyncio.create_task(self._keep(lease), name=f"everfold-rebuild-{self._name}")
         try:
-            build = await self._database.write(self._begin)
-            writer = BuildWriter(
-                self._projection, build.build, dialect=self._database.dialect, codec=self._codec, clock=self._clock
-            )
-            consumer = BuildConsumer(writer, self._database)
-            await consumer.resume(0)
-            renewed = self._clock.monotonic()
-            head = await self._engine.wait(-1)
-            while head - consumer.position > SMALL_GAP or not consumer.position:
-                await build_up(self._engine, consumer, until=head, progress=progress)
-                if self._clock.monotonic() - renewed > self._leases.seconds / 3:
-                    renewed = self._clock.monotonic()
-                    await self._leases.renew(lease)
-                head = await self._engine.wait(-1)
-                if not head:
-                    break
-            await self._database.write(self._switch_to(build.build))
-            return build.build
+            return await self._build(progress)
+        except Paused as paused:
+            raise EverfoldError(
+                f"The projection {self._name!r} was paused while it was being rebuilt ({paused}). Resume it, and "
+                "rebuild again."
+            ) from paused
         finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             await self._leases.release(lease)
 
-    def _switch_to(self, build: int) -> Callable[[Any], None]:
-        return partial(activate, dialect=self._database.dialect, projection=self._projection, build=build)
+    async def _keep(self, lease: Lease) -> None:
+        while True:
+            await self._clock.sleep(self._leases.seconds / 3)
+            with suppress(StoreError):
+                await self._leases.renew(lease)
+
+    async def _build(self, progress: Progress | None) -> int:
+        build = await self._database.write(self._begin)
+        writer = BuildWriter(
+            self._projection, build.build, dialect=self._database.dialect, codec=self._codec, clock=self._clock
+        )
+        consumer = BuildConsumer(writer, self._database)
+        await consumer.resume(0)
+        switch = partial(activate, dialect=self._database.dialect, projection=self._projection, build=build.build)
+        while True:
+            await build_up(self._engine, consumer, until=await self._engine.wait(-1), progress=progress)
+            if await self._database.write(switch):
+                return build.build
 
     def _begin(self, connection: Any) -> ConsumerRow:
         """A new build; what an interrupted rebuild left is dropped."""
@@ -109,13 +118,23 @@ class Rebuild:
         builds = builds_of(connection, dialect, self._name)
         made = [build for build in builds if build.fingerprint == self._fingerprint and build.state != BUILDING]
         for build in builds:
-            if build.state == BUILDING and (made or build.fingerprint != self._fingerprint):
+            if build.state != BUILDING or build.fingerprint != self._fingerprint:
+                continue  # what another program is building is its own affair
+            if made or not self._is_being_made(connection, build):
                 discard(connection, dialect, self._name, build.build)
-            elif build.state == BUILDING:
+            else:
                 raise EverfoldError(
                     f"The projection {self._name!r} is being built already, because its code has changed. Wait for it."
                 )
         return create(connection, dialect, self._projection, self._fingerprint, BUILDING, recorded=self._clock.micros())
+
+    def _is_being_made(self, connection: Any, build: ConsumerRow) -> bool:
+        """Whether somebody runs it, or it is what an interrupted rebuild left. Inline ones have no lease to tell."""
+        if self._projection.__everfold__.mode == "inline":
+            return True
+        lease = f"projection {self._name} {build.build}"
+        found = rows(connection, self._database.dialect, "read_lease", LeaseRow, name=lease)
+        return any(row.expires > self._clock.micros() for row in found)
 
     async def reset(self) -> int:
         """Begin anew with empty tables, which are read at once; the number of the new build."""
@@ -124,7 +143,7 @@ class Rebuild:
     def _reset(self, connection: Any) -> int:
         dialect, now = self._database.dialect, self._clock.micros()
         build = create(connection, dialect, self._projection, self._fingerprint, ACTIVE, recorded=now)
-        activate(connection, dialect, self._projection, build.build)
+        activate(connection, dialect, self._projection, build.build, even_behind=True)
         return build.build
 
     async def compare(self, answers: Answers, progress: Progress | None = None) -> Comparison:

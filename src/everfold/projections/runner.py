@@ -158,8 +158,8 @@ class ProjectionRunner:
         if self._was_active or self._chosen.state == ACTIVE:
             self._was_active = True
             return
-        await self._database.write(
-            partial(activate, dialect=self._database.dialect, projection=self.projection, build=self._chosen.build)
-        )
+        switch = partial(activate, dialect=self._database.dialect, projection=self.projection, build=self._chosen.build)
+        if not await self._database.write(switch):
+            return  # the active build is further: at the next span
         self._was_active = True
         await self.running.resume(self.running.token)

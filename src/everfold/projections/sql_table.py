@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -49,7 +49,7 @@ class SqlTable:
         self.fields = tuple(column.name for column in self._columns)
         self.table = sa.Table(name, sa.MetaData(), *self._sql_columns(), **_options(dialect))
         for fields in definition.indexes:
-            sa.Index("_".join(("ix", name, *fields)), *[self.table.c[field] for field in fields])
+            sa.Index("__".join(("ix", name, *fields)), *[self.table.c[field] for field in fields])
         self.key_of: Callable[[Any], Any] = attrgetter(*self.key)
         places = [self.fields.index(field) for field in self.key]
         self.key_in: Callable[[Sequence[Any]], Any] = itemgetter(*places)
@@ -93,13 +93,13 @@ class SqlTable:
 
     def stored_key(self, key: Any) -> tuple[Any, ...]:
         """A key as the driver takes it: one value for each key field."""
-        if len(self.key) > 1 and not isinstance(key, tuple):
-            raise TypeError(f"{key!r} is no key of {self.model.__name__}. Give a tuple of {', '.join(self.key)}.")
         values = key if len(self.key) > 1 else (key,)
+        if not isinstance(values, tuple):
+            raise TypeError(f"{key!r} is no key of {self.model.__name__}. Give a tuple of {', '.join(self.key)}.")
         return tuple(
             [
                 value if store is None or value is None else store(value)
-                for value, store in zip(values, self._key_stores, strict=True)
+                for value, store in zip(cast("Sequence[Any]", values), self._key_stores, strict=True)
             ]
         )
 

@@ -56,7 +56,7 @@ class Table(Generic[M]):
     )
 
     def __init__(self, sql: SqlTable, connection: Any, *, is_writable: bool, turn: Turn | None = None) -> None:
-        """Made by everfold. ``connection``: of the driver, within a transaction. ``turn``: the event's that is applied."""
+        """Made by everfold. ``connection``: of the driver, within a transaction; ``turn``: see there."""
         self._sql = sql
         self._connection = connection
         self._is_writable = is_writable

@@ -54,6 +54,8 @@ async def follow(
         until = min(head, after + WINDOW)
         records = await engine.read(selection, after=after, until=until, limit=page)
         if len(records) < page:
+            if records and records[-1].position == until < head and ends_in_merge(records[-1]):
+                return Span(records[:-1], until - 1, head)  # the window ended between two that belong together
             return Span(records, until, head)
         if len(records) > 1 and ends_in_merge(records[-1]):
             records = records[:-1]

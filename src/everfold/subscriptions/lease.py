@@ -6,6 +6,7 @@ database that the consumer writes to refuses lower ones, so that a holder that w
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -51,7 +52,14 @@ class Leases:
         found = await self.holder(name)
         if found and found.expires > self._clock.micros():
             return None
-        token = await self._database.write(partial(self._take, name))
+        taking = asyncio.ensure_future(self._database.write(partial(self._take, name)))
+        try:
+            token = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            token = await taking  # the job is under way, and nobody else would give back what it was granted
+            if token is not None:
+                await self.release(Lease(name, token))
+            raise
         return None if token is None else Lease(name, token)
 
     async def renew(self, lease: Lease) -> bool:

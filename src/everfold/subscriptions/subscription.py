@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from everfold.clock import Clock
-from everfold.errors import EverfoldError, StoreClosed, StoreError
+from everfold.errors import EverfoldError, StoreClosed
 from everfold.log.engine import LogEngine
 from everfold.log.record import Record
 from everfold.log.selection import Selection
@@ -211,7 +211,7 @@ class Subscription:
                 if not await self._leases.renew(lease):
                     return
                 renewed = self._clock.monotonic()
-            except StoreError as error:
+            except Exception as error:
                 self._complain(error)
                 if self._clock.monotonic() - renewed > self._leases.seconds:
                     return
