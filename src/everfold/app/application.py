@@ -243,15 +243,21 @@ class App:
     # --- use
 
     def execute(
-        self, command: Command[R], *, idempotency_key: str | None = None, timeout: float | None = None
+        self,
+        command: Command[R],
+        *,
+        idempotency_key: str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
     ) -> Coroutine[Any, Any, Done[R]]:
         """Execute a command: when it returns, what was recorded is durable.
 
         Raises Rejected (the domain refused), InvalidMessage, UnknownMessage, NotAuthorized, Conflict (after
         bounded retries), TimedOut, StoreError: nothing is stored then. OutcomeUnknown: retry with the same
-        ``idempotency_key``, under which one command has one effect and always the same reply. ``timeout``: seconds.
+        ``idempotency_key``, under which one command has one effect and always the same reply. ``expected``: the Version
+        that the aggregate must have, as its caller saw it; Conflict when it has another. ``timeout``: seconds.
         """
-        return self._bus.execute(command, idempotency_key=idempotency_key, timeout=timeout)
+        return self._bus.execute(command, idempotency_key=idempotency_key, expected=expected, timeout=timeout)
 
     async def ask(
         self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None

@@ -38,7 +38,12 @@ class AsyncApp(Protocol):
     ) -> None: ...
 
     def execute(
-        self, command: Command[R], *, idempotency_key: str | None = None, timeout: float | None = None
+        self,
+        command: Command[R],
+        *,
+        idempotency_key: str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
     ) -> Coroutine[Any, Any, Done[R]]:
         """Execute a command."""
         ...
@@ -128,10 +133,17 @@ class BlockingApp:
             raise
 
     def execute(
-        self, command: Command[R], *, idempotency_key: str | None = None, timeout: float | None = None
+        self,
+        command: Command[R],
+        *,
+        idempotency_key: str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
     ) -> Done[R]:
         """``App.execute``."""
-        return self.call(self._app.execute(command, idempotency_key=idempotency_key, timeout=timeout))
+        return self.call(
+            self._app.execute(command, idempotency_key=idempotency_key, expected=expected, timeout=timeout)
+        )
 
     def ask(self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None) -> R:
         """``App.ask``."""

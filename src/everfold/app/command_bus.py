@@ -43,7 +43,12 @@ class CommandBus:
         self._run: Next = compose(middlewares, self._transact)
 
     async def execute(
-        self, command: Command[R], *, idempotency_key: str | None = None, timeout: float | None = None
+        self,
+        command: Command[R],
+        *,
+        idempotency_key: str | None = None,
+        expected: int | None = None,
+        timeout: float | None = None,
     ) -> Done[R]:
         """Decide the command and append what it records; see ``App.execute``."""
         definition = message_definition(type(command))
@@ -58,6 +63,7 @@ class CommandBus:
             id=id,
             metadata=metadata,
             idempotency_key=idempotency_key,
+            expected=expected,
             timeout=timeout,
         )
         token = set_metadata(metadata)
@@ -77,6 +83,7 @@ class CommandBus:
             retries=envelope.retries,
             rng=self._rng,
             idempotency=envelope.idempotency,
+            expected=envelope.expected,
         )
         envelope.has_stored = bool(transacted.recorded.events)
         refusal = transacted.recorded.refusal

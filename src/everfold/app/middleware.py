@@ -31,6 +31,8 @@ class Envelope(msgspec.Struct, kw_only=True, gc=False):
     metadata: Metadata
     """What its records will carry; the ambient metadata is the same while it is handled."""
     idempotency_key: str | None = None
+    expected: int | None = None
+    """The version that the stream must have which a command is about."""
     timeout: float | None = None
     """Seconds; None: no limit."""
     wanted: Wanted = ANY

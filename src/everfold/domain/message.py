@@ -18,7 +18,7 @@ from everfold.domain.shape import field_problems
 from everfold.errors import DefinitionError
 from everfold.identifiers import kebab
 
-__all__ = ["Message", "MessageDefinition", "MessageMeta", "check_fields", "define", "message_definition"]
+__all__ = ["Message", "MessageDefinition", "MessageMeta", "check_fields", "define", "message_definition", "name_of"]
 
 MAX_VERSION = 1_000_000
 _NAME = re.compile(r"[\w.:+~@$=-]{1,100}")
@@ -115,6 +115,12 @@ def check_fields(cls: type) -> None:
             f"{place_of(cls)}: {'; '.join(problems)}. Use plain types, structs, dataclasses, enums, Decimal, UUID, "
             "dates, or lists and dicts of those."
         )
+
+
+def name_of(message: object) -> str:
+    """The permanent name of a message; of anything else, that of its class."""
+    definition = message_definition(type(message))
+    return definition.name if definition else type(message).__qualname__
 
 
 def message_definition(cls: type) -> MessageDefinition | None:

@@ -16,7 +16,7 @@ from everfold.domain.aggregate import Aggregate
 from everfold.domain.decision import Decided, apply, run_decision
 from everfold.domain.decision_model import DecisionModel
 from everfold.domain.tag import tag_text
-from everfold.errors import Rejected
+from everfold.errors import Conflict, NotFound, Rejected
 from everfold.identifiers import check_key, key_text, stream_name
 from everfold.log.record import NewRecord
 from everfold.log.selection import Selection
@@ -116,6 +116,18 @@ class AggregateBoundary:
         if self._hot.state is None:
             await self._load()
 
+    async def expect(self, version: int) -> None:
+        """Conflict unless the stream has this version. A kept state may be behind, so the log has the last word."""
+        if self.version != version and not self._is_current:
+            await self._catch_up()
+        if self.version != version:
+            raise Conflict(
+                f"The stream {self.stream!r} is at version {self.version} and not at {version}.",
+                stream=self.stream,
+                expected=version,
+                actual=self.version,
+            )
+
     def leave(self) -> None:
         """End the turn. A state that is ahead of the log, because its records were not stored, is forgotten."""
         if self._records:
@@ -146,7 +158,7 @@ class AggregateBoundary:
                     keep=keep,
                 )
             except BaseException as error:
-                is_refusal = isinstance(error, Rejected)
+                is_refusal = isinstance(error, Rejected | NotFound)
                 if decided.events or not is_refusal:
                     await self._undo(count)  # a decision that did not finish leaves a state that never was
                 if self._is_current or not is_refusal:

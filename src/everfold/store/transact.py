@@ -83,17 +83,19 @@ async def transact(
     retries: RetryPolicy = DEFAULT_RETRIES,
     rng: random.Random,
     idempotency: Idempotency | None = None,
+    expected: int | None = None,
 ) -> Transacted[T]:
     """Run ``work`` (which loads and decides) on a unit of work and append what it recorded, atomically.
 
     On a conflict everything is undone and done again, up to ``retries.attempts`` times, then Conflict is
-    raised. Raises what the work raises, with nothing stored; OutcomeUnknown when the store cannot tell.
+    raised. ``expected``: the version that its (first) stream must have; with another one it is not tried again.
+    Raises what the work raises, with nothing stored; OutcomeUnknown when the store cannot tell.
     """
     if idempotency and (repeated := await _repeated(idempotency, tools)):
         return repeated
     pauses: Iterator[float] | None = None
     while True:
-        unit = UnitOfWork(tools)
+        unit = UnitOfWork(tools, expected=expected)
         try:
             try:
                 reply, refusal = await work(unit), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import groupby
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -12,7 +12,8 @@ from everfold.codec.metadata import current_metadata, encode_metadata
 from everfold.domain.aggregate import Aggregate
 from everfold.domain.decision import Decided
 from everfold.domain.decision_model import DecisionModel
-from everfold.errors import BrokenRule, Rejected
+from everfold.domain.message import name_of
+from everfold.errors import BrokenRule, InvalidMessage, Rejected
 from everfold.log.condition import Condition
 from everfold.log.idempotency import Repeatable
 from everfold.log.record import NewRecord
@@ -47,6 +48,7 @@ class UnitOfWork:
         "_appends",
         "_broken",
         "_events",
+        "_expected",
         "_is_read_only",
         "_loading",
         "_metadata_json",
@@ -56,8 +58,10 @@ class UnitOfWork:
         "refusal",
     )
 
-    def __init__(self, tools: Tools, *, is_read_only: bool = False) -> None:
+    def __init__(self, tools: Tools, *, is_read_only: bool = False, expected: int | None = None) -> None:
+        """``expected``: the version that the stream must have which this is mainly about."""
         self._tools = tools
+        self._expected = expected
         self._is_read_only = is_read_only
         self._aggregates: dict[str, AggregateBoundary] = {}
         self._models: tuple[TagBoundary, ...] = ()
@@ -76,10 +80,14 @@ class UnitOfWork:
         boundary = AggregateBoundary(cls, key, self._tools, shares=True)
         if not boundary.enters_at_once(self._aggregates):
             await boundary.enter_for(self._aggregates)
+        if self._expected is not None:
+            await self._expect(boundary)
         return self._keep(await boundary.decide(command, self._encode))
 
     async def decide_model(self, cls: type[DecisionModel], command: object) -> object:
         """Have a decision model decide the command; the reply."""
+        if self._expected is not None:
+            raise InvalidMessage(name_of(command), "it is decided over several streams, so no one version is expected.")
         boundary = TagBoundary(cls, command, self._tools)
         self._models += (boundary,)
         await boundary.load()
@@ -94,9 +102,15 @@ class UnitOfWork:
             found = self._aggregates.get(boundary.stream)
             if found is None:
                 await boundary.enter_for(self._aggregates)
+                if self._expected is not None:
+                    await self._expect(boundary)
                 return boundary
             await found.be_loaded()
             return found
+
+    async def _expect(self, boundary: AggregateBoundary) -> None:
+        expected, self._expected = self._expected, None
+        await boundary.expect(cast("int", expected))
 
     def record(self, boundary: AggregateBoundary, event: object) -> None:
         """A function handler records an event; the boundary's state evolves by it."""
