@@ -3,11 +3,13 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from everfold.engines.worker import Worker, WorkerPool
+from everfold.engines.worker import Worker
+from everfold.engines.worker_pool import WorkerPool
 from everfold.errors import StoreClosed
 
 
@@ -118,7 +120,7 @@ async def test_a_worker_whose_caller_was_cancelled_is_busy_until_its_job_ends(ga
     await pool.close()
 
 
-async def test_closing_finishes_what_was_begun_and_refuses_what_waits(gate: threading.Event) -> None:
+async def test_closing_finishes_what_was_taken_and_refuses_what_comes_later(gate: threading.Event) -> None:
     pool = WorkerPool(connections(1))
     begun = asyncio.create_task(pool.do(lambda _: gate.wait()))
     await asyncio.sleep(0)
@@ -126,11 +128,52 @@ async def test_closing_finishes_what_was_begun_and_refuses_what_waits(gate: thre
     await asyncio.sleep(0)
     closing = asyncio.create_task(pool.close())
     await asyncio.sleep(0)
+    with pytest.raises(StoreClosed):
+        await pool.do(lambda _: True)
     gate.set()
     await closing
-    assert await begun is True
-    results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [StoreClosed] * 3
+    assert await asyncio.gather(begun, *waiting) == [True] * 4
+
+
+async def test_results_that_come_together_wake_the_loop_once(
+    gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = WorkerPool(connections(1))
+    calls: list[object] = []
+    loop = asyncio.get_running_loop()
+    call = loop.call_soon_threadsafe
+
+    def count(callback: Callable[[], object]) -> object:
+        calls.append(callback)
+        return call(callback)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+    asking = [asyncio.create_task(pool.do(lambda _: gate.wait())) for _ in range(50)]
+    await asyncio.sleep(0)
+    done = threading.Event()
+    last = asyncio.create_task(pool.do(lambda _: done.set()))
+    await asyncio.sleep(0)
+    gate.set()
+    done.wait()  # and the loop with it, so that the results pile up
+    await asyncio.gather(*asking)
+    await last
+    assert len(calls) <= 2
+    monkeypatch.undo()
+    await pool.close()
+
+
+async def test_a_job_whose_caller_has_gone_is_not_begun(gate: threading.Event) -> None:
+    pool = WorkerPool(connections(1))
+    done: list[int] = []
+    first = asyncio.create_task(pool.do(lambda _: gate.wait()))
+    second = asyncio.create_task(pool.do(lambda _: done.append(2)))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await first
+    await pool.close()
+    assert done == []
 
 
 async def test_closing_that_is_cancelled_closes_all_the_same(gate: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""A thread that owns one connection and does jobs with it, for the event loop. Used for writing and reading.
+"""A thread that owns one connection and does jobs with it, for the event loop. Used for writing.
 
 One hop to the thread and back per job, and a job is a whole batch or page: never a hop per record.
 """
@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from everfold.errors import StoreClosed
-
-__all__ = ["Worker", "WorkerPool"]
+__all__ = ["Worker"]
 
 _log = logging.getLogger("everfold.engines")
 T = TypeVar("T")
@@ -100,39 +97,3 @@ def _settle(
         future.set_result(result)
     else:
         future.set_exception(error)
-
-
-class WorkerPool:
-    """A worker for each connection; a job goes to an idle one, or waits for the next to be idle."""
-
-    def __init__(self, connections: Sequence[sqlite3.Connection], *, name: str = "everfold-reader") -> None:
-        self._connections = connections
-        self._workers = [Worker(f"{name}-{number}") for number in range(len(connections))]
-        self._idle = list(range(len(connections)))
-        self._free = asyncio.Semaphore(len(connections))
-        self._is_closed = False
-
-    async def do(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Have the job done with one of the connections, which is idle again only when the job has ended."""
-        await self._free.acquire()
-        if self._is_closed:
-            self._free.release()
-            raise StoreClosed("The store was closed before this read began. Open it again to go on.")
-        number = self._idle.pop()
-        job_here = partial(job, self._connections[number])
-        return await self._workers[number].do(job_here, then=partial(self._release, number))
-
-    def _release(self, number: int) -> None:
-        self._idle.append(number)
-        self._free.release()
-
-    async def close(self) -> None:
-        """Finish the jobs that were begun, refuse those that wait, end the threads, close the connections."""
-        self._is_closed = True
-        try:
-            for worker, connection in zip(self._workers, self._connections, strict=True):
-                await worker.do(connection.close)
-        finally:
-            for worker, connection in zip(self._workers, self._connections, strict=True):
-                worker.stop()
-                connection.close()

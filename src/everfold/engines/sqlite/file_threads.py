@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from everfold.engines.sqlite.database_file import DatabaseFile
-from everfold.engines.worker import Worker, WorkerPool
+from everfold.engines.worker import Worker
+from everfold.engines.worker_pool import WorkerPool
 
 __all__ = ["FileThreads", "start_threads"]
 
