@@ -110,7 +110,8 @@ class CsvSource:
         if "\0" in text:
             return "it has a NUL character. The file is damaged, or in another encoding, such as utf-16."
         if not text.isascii() and _UNDECODABLE.search(text):
-            return f"it has bytes that are not {self.encoding}. Give the file's encoding, such as cp1252."
+            encoding = self.encoding.removesuffix("-sig")
+            return f"it has bytes that are not {encoding}. Give the file's encoding, such as cp1252."
         return None
 
     def _header(self, values: list[str] | None) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from everfold.domain.aggregate import Aggregate
+from everfold.domain.command import Command
 from everfold.store.unit_of_work import UnitOfWork
 
 __all__ = ["Repository"]
 
 A = TypeVar("A", bound=Aggregate)
+R = TypeVar("R")
 
 
 class Repository(Generic[A]):
@@ -38,7 +40,7 @@ class Repository(Generic[A]):
             self._unit.record(boundary, event)
         return cast("A", boundary.state)
 
-    async def decide(self, command: Any) -> Any:
+    async def decide(self, command: Command[R]) -> R:
         """Have the aggregate that the command names decide it; the reply of that decision."""
         boundary = await self._unit.aggregate(self._cls, self._cls.__everfold__.key_of(command))
-        return await self._unit.decide_in(boundary, command)
+        return cast("R", await self._unit.decide_in(boundary, command))
