@@ -11,19 +11,25 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import append, commands, latency, memory, read, replay, start
+from benchmarks import append, catch_up, commands, inline, lag, latency, memory, queries, read, rebuild, replay, start
 from benchmarks.machine import disk_folder, inspect_machine, render_machine
 from benchmarks.options import Options, parse
 from benchmarks.report import Table, render
 from benchmarks.turns import Bench
 
-WORKS: dict[str, Callable[[Bench], AsyncIterator[Table]]] = {
+Measure = Callable[[Bench], AsyncIterator[Table]]
+WORKS: dict[str, Measure] = {
     "commands": commands.measure,
     "latency": latency.measure,
     "append": append.measure,
     "replay": replay.measure,
     "read": read.measure,
     "memory": memory.measure,
+    "catch_up": catch_up.measure,
+    "inline": inline.measure,
+    "rebuild": rebuild.measure,
+    "queries": queries.measure,
+    "lag": lag.measure,
     "start": start.measure,
 }
 LEGEND = "Medians. The ratio is everfold's figure divided by that side's; behind it the target and whether it is met."
@@ -31,7 +37,7 @@ LEGEND = "Medians. The ratio is everfold's figure divided by that side's; behind
 
 def main(arguments: Sequence[str]) -> None:
     """The program."""
-    options = parse(arguments, tuple(WORKS))
+    options = parse(arguments, {name: _about(measure) for name, measure in WORKS.items()})
     factory = importlib.import_module("uvloop").new_event_loop if options.uses_uvloop else None
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_run(options))
@@ -53,6 +59,12 @@ async def _run(options: Options) -> None:
                     print(f"\n{render(table)}", flush=True)
     if options.is_json:
         print(msgspec.json.format(msgspec.json.encode({"machine": machine, "tables": tables})).decode())
+
+
+def _about(measure: Measure) -> str:
+    """What it measures: the first line of its file."""
+    head = (sys.modules[measure.__module__].__doc__ or "").partition("\n")[0]
+    return head.removeprefix("Work: ").rstrip(".")
 
 
 def _say(text: str) -> None:

@@ -22,10 +22,10 @@ from benchmarks.payload import AMOUNT, account_ids, stream_of
 from benchmarks.peer_side import PeerBank, new_accounts, peer_bank
 from benchmarks.report import Table, at_least, compare
 from benchmarks.turns import Bench, Sample, Stopwatch, in_turns
-from everfold import App
+from everfold import App, Projection
 from examples.accounts.domain import Deposit
 
-__all__ = ["measure"]
+__all__ = ["Plan", "deposits", "measure"]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
     """A table for each number of callers."""
     for plan in QUICK_PLANS if bench.is_quick else PLANS:
         sides: dict[str, Sample] = {
-            "everfold": partial(_everfold, plan, bench),
+            "everfold": partial(deposits, plan, bench),
             "raw group commit, versions read": partial(_raw, plan, bench, False),
             "raw group commit, versions kept": partial(_raw, plan, bench, True),
             "peer, one caller": partial(_peer, plan, bench, 1),
@@ -66,10 +66,11 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
         yield compare(work, "commands/s", samples, targets=TARGETS if plan.callers == 1_000 else {})
 
 
-async def _everfold(plan: Plan, bench: Bench) -> list[float]:
+async def deposits(plan: Plan, bench: Bench, *projections: type[Projection]) -> list[float]:
+    """Commands per second of the plan's callers, in an application with these projections."""
     keys = account_ids(plan.accounts)
     with bench.new_file() as path:
-        async with bank(path) as app:
+        async with bank(path, *projections) as app:
             await open_accounts(app, keys)
             with Stopwatch() as watch:
                 await asyncio.gather(

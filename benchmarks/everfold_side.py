@@ -6,19 +6,30 @@ import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from benchmarks.payload import METADATA, METADATA_JSON, OPENED, OWNER, account_ids, stream_of
-from everfold import App
+from benchmarks.payload import AMOUNT, BALANCE, METADATA, METADATA_JSON, OPENED, OWNER, account_ids, stream_of
+from everfold import App, Position, Projection, Query
 from everfold.codec.metadata import reset_metadata, set_metadata
+from everfold.log.record import NewRecord
 from everfold.log.write import StreamAppend, Write
-from examples.accounts.domain import Account, OpenAccount
+from examples.accounts.domain import Account, AccountOpened, MoneyDeposited, OpenAccount
 
-__all__ = ["bank", "fill", "open_accounts", "with_metadata"]
+__all__ = ["OWNERS", "bank", "caught_up", "fill", "fill_interleaved", "open_accounts", "owner_of", "with_metadata"]
+
+OWNERS = 10
+AT_ONCE = 1_000
+WAIT = 3_600.0
 
 
-def bank(path: Path) -> App:
+def bank(path: Path, *projections: type[Projection], role: str = "all") -> App:
     """The application; it is used inside ``async with``."""
-    return App("bank", Account, store=str(path))
+    return App("bank", Account, *projections, store=str(path), role=role)
+
+
+async def caught_up(app: App, query: Query[Any], count: int) -> None:
+    """Wait until a query can be answered that wants to know so many events."""
+    await app.ask(query, after=Position(count), timeout=WAIT)
 
 
 async def open_accounts(app: App, keys: Sequence[str]) -> None:
@@ -42,3 +53,29 @@ async def fill(app: App, *, streams: int, events_each: int) -> None:
     for key in account_ids(streams):
         records = tuple(encode(OPENED, METADATA_JSON) for _ in range(events_each))
         await engine.append([Write(appends=(StreamAppend(stream_of(key), records, 0),))])
+
+
+async def fill_interleaved(app: App, *, streams: int, events_each: int) -> int:
+    """Fill the log with accounts whose events take turns, as they do in life; how many events there are.
+
+    Each account is opened by one of a few owners, then money is deposited.
+    """
+    keys = account_ids(streams)
+    for version in range(events_each):
+        for start in range(0, streams, AT_ONCE):
+            appends = tuple(
+                StreamAppend(stream_of(key), (_numbered(app, number, version),), version)
+                for number, key in enumerate(keys[start : start + AT_ONCE], start)
+            )
+            await app.store.engine.append([Write(appends=appends)])
+    return streams * events_each
+
+
+def owner_of(number: int) -> str:
+    """Who owns the account with this number."""
+    return f"{OWNER[:-1]}{number % OWNERS}"
+
+
+def _numbered(app: App, number: int, version: int) -> NewRecord:
+    event = MoneyDeposited(amount=AMOUNT) if version else AccountOpened(owner=owner_of(number), initial_balance=BALANCE)
+    return app.store.codec.encode(event, METADATA_JSON)

@@ -20,7 +20,7 @@ from benchmarks.report import Table, at_most, compare, percentile_99
 from benchmarks.turns import Bench, Sample, in_turns
 from examples.accounts.domain import Deposit
 
-__all__ = ["measure"]
+__all__ = ["measure", "timed"]
 
 ACCOUNTS = 100
 WARM_UP = 10
@@ -41,7 +41,8 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
     yield compare("one command, 99th percentile", "ms", samples, targets={}, figure=percentile_99)
 
 
-async def _timed(step: Callable[[], Awaitable[object]], count: int) -> list[float]:
+async def timed(step: Callable[[], Awaitable[object]], count: int) -> list[float]:
+    """Milliseconds of each of so many steps, after a few that are not timed."""
     times: list[float] = []
     for number in range(WARM_UP + count):
         started = time.perf_counter()
@@ -57,7 +58,7 @@ async def _everfold(count: int, bench: Bench) -> list[float]:
     with bench.new_file() as path:
         async with bank(path) as app:
             await open_accounts(app, keys)
-            return await _timed(lambda: app.execute(next(commands)), count)
+            return await timed(lambda: app.execute(next(commands)), count)
 
 
 async def _raw(count: int, bench: Bench) -> list[float]:
@@ -72,7 +73,7 @@ async def _raw(count: int, bench: Bench) -> list[float]:
             connection.execute(STATEMENTS["insert_event"], values)
             connection.execute("COMMIT")
 
-        times = await _timed(step, count)
+        times = await timed(step, count)
         connection.close()
     return times
 
@@ -86,7 +87,7 @@ async def _threaded(count: int, bench: Bench) -> list[float]:
             _, stream, version = next(places)
             await log.commit(stream, version - 1)
 
-        times = await _timed(step, count)
+        times = await timed(step, count)
         log.close()
     return times
 
@@ -108,6 +109,6 @@ async def _peer(count: int, bench: Bench) -> list[float]:
         async def step() -> None:
             peer.deposit(next(ids))
 
-        times = await _timed(step, count)
+        times = await timed(step, count)
         peer.close()
     return times

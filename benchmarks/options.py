@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,13 @@ import msgspec
 __all__ = ["Options", "parse"]
 
 ROUNDS = 5
+EXAMPLES = """examples:
+  make bench ARGS="--only catch_up --only rebuild"
+  python -m benchmarks --only inline --rounds 9 --json > inline.json
+  python -m benchmarks --quick
+
+The sides of a work are measured in turns, so that other work on the machine meets all of them alike; the ratios are
+worth more than the figures. What each work does, and leaves out, stands at the head of its file in benchmarks/."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -24,13 +31,18 @@ class Options(msgspec.Struct, frozen=True):
     uses_uvloop: bool
 
 
-def parse(arguments: Sequence[str], works: Sequence[str]) -> Options:
-    """The options; argparse ends the program when one is wrong."""
+def parse(arguments: Sequence[str], works: Mapping[str, str]) -> Options:
+    """The options; argparse ends the program when one is wrong. ``works``: what each of them measures."""
+    width = max(map(len, works))
+    listed = "\n".join(f"  {name:<{width}}  {about}" for name, about in works.items())
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Compare speeds; see benchmarks/__init__.py."
+        prog="python -m benchmarks",
+        description="How fast everfold is, beside the bare driver and beside a peer.",
+        epilog=f"works:\n{listed}\n\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--only", metavar="NAME", action="append", choices=works, help=f"one of: {', '.join(works)}; may be repeated"
+        "--only", metavar="NAME", action="append", choices=works, help="run this work only; may be repeated"
     )
     parser.add_argument("--rounds", type=int, default=None, help=f"how often each side is measured ({ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="tiny counts and one round: does it run at all?")

@@ -39,8 +39,13 @@ class Bench(msgspec.Struct, frozen=True):
         try:
             yield path
         finally:
-            for each in self.folder.glob(f"{path.name}*"):
+            for each in self.folder.glob(f"{path.stem}.*"):
                 each.unlink()
+
+    def remove_views(self, path: Path) -> None:
+        """Delete the read models beside a log, so that they are built again."""
+        for each in self.folder.glob(f"{path.stem}.views.*"):
+            each.unlink()
 
 
 class Stopwatch:

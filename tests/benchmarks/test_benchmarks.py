@@ -12,7 +12,21 @@ from benchmarks.payload import METADATA_JSON, OPENED_JSON
 from benchmarks.report import at_least, at_most, compare, percentile_99, render
 
 ROOT = Path(__file__).parents[2]
-WORKS = {"commands", "one command", "append", "replay", "read", "memory", "process"}
+WORKS = {
+    "append",
+    "catch-up",
+    "commands",
+    "commands and an inline projection",
+    "commands during a rebuild",
+    "lag",
+    "memory",
+    "one command",
+    "process",
+    "query",
+    "read",
+    "rebuild",
+    "replay",
+}
 
 
 def test_every_work_runs(tmp_path: Path) -> None:

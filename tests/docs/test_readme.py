@@ -12,7 +12,7 @@ def test_the_readme_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 4
     program = tmp_path / "readme.py"
-    program.write_text("\n".join([*blocks, "test_no_overdraft()"]), encoding="utf-8")
+    program.write_text("\n".join([*blocks, "test_no_overdraft()", "test_summaries()"]), encoding="utf-8")
     run = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "account-a1" in run.stdout

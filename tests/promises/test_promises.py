@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import itertools
 import re
 import sqlite3
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from everfold import App, OutcomeUnknown
 from everfold.engines.sqlite.file_lock import FileLock
-from everfold.errors import UndecodableRecord
+from everfold.errors import ProjectionFailed, UndecodableRecord
 from everfold.log.checkpoint import Checkpoint
 from everfold.log.condition import Condition
 from everfold.log.idempotency import Repeatable
@@ -25,6 +26,9 @@ from everfold.log.snapshot import Snapshot
 from everfold.log.write import Appended, Conflicted, StreamAppend, Write
 from tests.app.bank import Account, Opened, Paid, Pay, PayAndTake, Unexpected
 from tests.app.stores import contents
+from tests.reliability.read_side import ledger
+from tests.reliability.read_side.examination import Examiner
+from tests.reliability.read_side.ledger import projections
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "promises.md"
@@ -93,6 +97,44 @@ async def test_2_one_append_is_stored_as_a_whole_or_not_at_all(path: str) -> Non
         assert await engine.reply("k1")
         assert await engine.checkpoint("consumer") == 7
         assert await engine.snapshot("account-a1")
+
+
+async def test_2_inline_rows_are_stored_with_their_events_or_neither_is(tmp_path: Path) -> None:
+    """The unlucky payment is one that the handler of an inline projection fails on."""
+    store = tmp_path / "ledger.db"
+    examiner = Examiner(store, is_inline=True)
+    async with App("ledger", *projections(mode="inline"), store=str(store)) as app:
+        await app.store.append("account-a", ledger.Opened(owner="Ann"), ledger.Paid(amount=5))
+        assert (examiner.faults(), examiner.is_caught_up()) == ([], True)
+        outcomes = await asyncio.gather(  # in one group commit
+            app.store.append("account-a", ledger.Paid(amount=6)),
+            app.store.append("account-a", ledger.Paid(amount=1), ledger.Paid(amount=ledger.UNLUCKY)),
+            app.store.append("account-a", ledger.Paid(amount=7)),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [Appended, ProjectionFailed, Appended]
+        assert (examiner.faults(), examiner.is_caught_up()) == ([], True)
+        assert [record.data for record in await contents(app)][2:] == ['{"amount":6}', '{"amount":7}']
+        assert await app.ask(ledger.BalanceOf(account="a")) == 18
+
+
+async def test_3_what_begins_after_an_acknowledgement_comes_behind_it(path: str) -> None:
+    intervals: list[tuple[int, int, int]] = []
+    ticks = itertools.count()
+
+    async def pay(app: App, account: str) -> None:
+        for _ in range(10):
+            begun = next(ticks)
+            done = await app.execute(Pay(account=account, amount=1))
+            intervals.append((begun, next(ticks), done.position))
+
+    async with bank(path) as one, bank(path) as two:
+        work = (pay(app, f"a{number % 3}") for number, app in enumerate([one, two] * 4))
+        await asyncio.gather(*work, acknowledged(await payer(path, 20)))
+    for begun, _, position in intervals:
+        before = [known for _, ended, known in intervals if ended < begun]
+        assert position > max(before, default=0)
+    assert any(begun < other < ended for begun, ended, _ in intervals for other, _, _ in intervals), "none overlapped"
 
 
 async def test_3_a_reader_at_the_tail_sees_every_position_once_and_in_order(path: str) -> None:
@@ -173,7 +215,7 @@ async def test_7_an_append_that_was_handed_over_is_never_called_a_failure(path: 
         lock = FileLock(path + "-lock", timeout=LIMIT)
         command = Pay(account="a1", amount=1)
         with lock.held(), pytest.raises(OutcomeUnknown):
-            await app.execute(command, idempotency_key="k1", timeout=0.01)
+            await app.execute(command, idempotency_key="k1", timeout=0.5)
         lock.close()
         assert (await app.execute(command, idempotency_key="k1")).reply == 1
         assert await app.store.head() == 1
@@ -237,6 +279,16 @@ def test_every_line_of_the_page_cites_a_test_or_says_that_it_waits() -> None:
     lines = [line for promise in numbered for line in promise.split("\n- ")[1:]]
     assert len(lines) > 20
     assert [line for line in lines if "`tests/" not in line and "not built yet" not in line] == []
+
+
+def test_every_anomaly_is_named_with_a_test_that_would_show_it() -> None:
+    """A1 to A16 of the catalogue: each has one line in the table, and a test."""
+    lines = re.findall(r"^\| (A\d+) \| (.+?) \| (.+) \|$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    assert [name for name, _, _ in lines] == [f"A{number}" for number in range(1, 17)]
+    for name, _, tests in lines:
+        citations = re.findall(r"`(tests/[^`]+)`", tests)
+        assert citations, name
+        assert all("::" in citation for citation in citations), f"{name}: name the test itself"
 
 
 def test_every_promise_test_is_cited() -> None:

@@ -43,6 +43,10 @@ class ApswConnection:
         """Run many statements."""
         self._apsw.execute(script).fetchall()
 
+    def set_progress_handler(self, handler: Callable[[], bool], steps: int) -> None:
+        """Have the handler called after every so many steps."""
+        self._apsw.set_progress_handler(handler, steps)
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is under way."""
