@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from everfold import App, EverfoldError, NotFound, Record
+from everfold import App, EverfoldError, NotFound, Projection, Record, project
 from everfold.errors import DefinitionError
 from everfold.log.record import Metadata
 from everfold.subscriptions.life_cycle import State
@@ -16,6 +16,11 @@ from tests.app.bank import Account, Open, Opened, Paid, Pay
 from tests.app.stores import SharedMemory, StoreMaker
 
 Check = Callable[[], Awaitable[bool]]
+
+
+class Names(Projection):
+    @project
+    def opened(self, event: Opened) -> None: ...
 
 
 async def until(check: Check) -> None:
@@ -290,6 +295,8 @@ def test_what_cannot_be_a_consumer_is_refused() -> None:
     app.consumes("x")(fine)
     with pytest.raises(DefinitionError, match="two consumers named 'x'"):
         app.consumes("x")(fine)
+    with pytest.raises(DefinitionError, match="there is a projection named 'names'"):
+        App("bank", Account, Names).consumes("names")(fine)
 
 
 async def test_an_unknown_consumer_is_not_found() -> None:

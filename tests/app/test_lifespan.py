@@ -205,7 +205,7 @@ async def test_the_event_store_is_a_service_of_every_start() -> None:
     for _ in range(2):
         async with app:
             assert await app.ask(Look()) == 0
-            assert seen[-1] is app.store
+            assert seen[-1].engine is app.store.engine
     assert seen[0] is not seen[1]
 
 

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from everfold import App, Data, Event, event, upcast
 from everfold.testing import golden
-from everfold.testing.example_values import example_data
+from everfold.domain.example_values import example_data
 
 
 class Paid(Event, name="paid"):

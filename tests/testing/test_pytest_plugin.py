@@ -10,7 +10,7 @@ from everfold.testing.pytest_plugin import CHECKS
 
 TESTS = """
 import os
-from everfold import App
+from everfold import App, Projection
 from everfold.cli.demo_bank import Account, AccountOpened, Deposit, MoneyDeposited, OpenAccount, Withdraw
 from everfold.testing import memory_app
 
@@ -24,6 +24,16 @@ def test_scenario(scenario):
 
 def test_nothing_expected(scenario):
     scenario(Account).when(Withdraw(account_id="a", amount=2))
+
+class Accounts(Projection):
+    pass
+
+def test_projecting(projecting):
+    opened = AccountOpened(owner="Ann", initial_balance=1)
+    projecting(Accounts).given("account-a", opened).then()
+
+def test_no_rows_expected(projecting):
+    projecting(Accounts).given("account-a", AccountOpened(owner="Ann", initial_balance=1))
 
 def test_store(app_store, clock):
     with App("bank", Account, store=app_store, clock=clock).blocking() as bank:
@@ -53,8 +63,9 @@ def test_everything_it_offers(tmp_path: Path) -> None:
     assert "test_store[memory] PASSED" in text
     assert "test_store[sqlite] PASSED" in text
     assert "ERROR test_bank.py::test_nothing_expected - AssertionError: Withdraw(" in text
+    assert "ERROR test_bank.py::test_no_rows_expected - AssertionError: Events were given" in text
     assert "account-opened.v1.json is missing. Write it with pytest --write-golden" in text
-    assert "1 failed, 6 passed, 1 error" in text
+    assert "1 failed, 8 passed, 2 errors" in text
 
 
 def test_golden_records_are_written_on_request(tmp_path: Path) -> None:

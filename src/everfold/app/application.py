@@ -6,20 +6,23 @@ import copy
 import random
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from everfold.app.blocking import BlockingApp
 from everfold.app.command_bus import CommandBus
 from everfold.app.consumers import ConsumerFunction, Consumers
-from everfold.app.done import After, Done, Place
+from everfold.app.done import After, Answered, Done, Place
 from everfold.app.lifespan import Declared, Running, start, stop
 from everfold.app.middleware import Middleware
 from everfold.app.middlewares.authorization import Policy
+from everfold.app.moments import position_of, wanted_of
+from everfold.app.operator_actions import OPERATOR_ACTIONS
 from everfold.app.parts import Part, Parts
 from everfold.app.services import FunctionHandler, Services
 from everfold.app.settings import LoadedSettings, Settings, load_settings
+from everfold.app.watching import watch_answers
 from everfold.clock import Clock, SystemClock
 from everfold.codec.pipeline import Codec
 from everfold.domain.aggregate import Aggregate
@@ -28,12 +31,11 @@ from everfold.domain.message import message_definition
 from everfold.domain.query import Query
 from everfold.engines.connect import connect
 from everfold.errors import DefinitionError, StoreClosed
-from everfold.identifiers import IdSource, Position, check_text
+from everfold.identifiers import IdSource, check_text
 from everfold.log.engine import Engine
 from everfold.log.record import Record
 from everfold.log.selection import EVERYTHING, Selection
 from everfold.projections.operations import Operations
-from everfold.projections.wanted import ANY, Wanted
 from everfold.store.event_store import EventStore
 from everfold.store.time_travel import At, load_at
 from everfold.subscriptions.follow import follow
@@ -148,13 +150,20 @@ class App:
                 starts_new=start == "new",
                 names=names,
             )
-            if any(other.name == name for other in self.consumer_functions):
-                raise DefinitionError(f"There are two consumers named {name!r}, one of them {consumer.where}.")
+            self._check_free(consumer)
             self.consumer_functions.append(consumer)
             self.parts.events.extend(consumer.events)
             return function
 
         return register
+
+    def _check_free(self, consumer: ConsumerFunction) -> None:
+        """What follows the log keeps its position under its name, consumers and projections alike."""
+        name = consumer.name
+        if any(other.name == name for other in self.consumer_functions):
+            raise DefinitionError(f"There are two consumers named {name!r}, one of them {consumer.where}.")
+        if any(projection.__everfold__.name == name for projection in self.parts.projections):
+            raise DefinitionError(f"{consumer.where}: there is a projection named {name!r}. Give another name.")
 
     def _check_stopped(self, function: Callable[..., Any]) -> None:
         if self._is_entered:
@@ -178,7 +187,7 @@ class App:
 
     def _codec(self, settings: Settings) -> Codec:
         return Codec(
-            self.parts.events,
+            (*self.parts.events, *OPERATOR_ACTIONS),
             upcasters=self.parts.upcasters,
             new_id=self.new_id,
             max_event_bytes=settings.max_event_bytes,
@@ -240,6 +249,12 @@ class App:
         other._running, other._is_entered = None, False
         return other
 
+    def override(self, **settings: object) -> None:
+        """Give it other settings before it is started, for tools that run an app that somebody else holds as well."""
+        if self._is_entered:
+            raise DefinitionError(f"The app {self.name!r} is running already. Override settings before it starts.")
+        self._given_settings = {**self._given_settings, **settings}
+
     # --- use
 
     def execute(
@@ -269,10 +284,21 @@ class App:
         ReadModelBehind. ``as_of``: a Position or an aware datetime: the answer as it would have been then, from tables
         folded for it. Raises NotFound, InvalidMessage, UnknownMessage, NotAuthorized, ReadModelNotReady or TimedOut.
         """
+        return (await self.answer(query, after=after, as_of=as_of, timeout=timeout)).value
+
+    async def answer(
+        self, query: Query[R], *, after: After = None, as_of: Place = None, timeout: float | None = None
+    ) -> Answered[R]:
+        """As ``ask``, and also tells which position the answer knows, and a version to compare it with a later one."""
         started = self._started
-        place = await self._position(as_of)
+        place = await position_of(as_of, self.store)
         limit = timeout if after is None else None
-        return await started.queries.ask(query, wanted=self._wanted(after, timeout), as_of=place, timeout=limit)
+        wanted = wanted_of(after, started.settings.read_timeout if timeout is None else timeout)
+        return await started.queries.ask(query, wanted=wanted, as_of=place, timeout=limit)
+
+    async def version(self, query: type[Query[Any]]) -> str | None:
+        """The version that an answer to this kind of query would have now (``Answered.version``), without asking."""
+        return await self._started.read_side.version_text(query)
 
     async def watch(self, query: Query[R], *, after: After = None) -> AsyncGenerator[R, None]:
         """The answer to a query, and a new one whenever it has changed::
@@ -281,31 +307,13 @@ class App:
 
         Changes that follow each other quickly may come as one. Ends when the caller stops; raises what ``ask`` raises.
         """
-        read_side = self._started.read_side
-        version = await read_side.version(type(query))
-        last = await self.ask(query, after=after)
-        yield last
-        while True:
-            version = await read_side.change(type(query), version)
-            answer = await self.ask(query)
-            if answer != last:
-                last = answer
-                yield last
+        async with aclosing(self.watch_answers(query, after=after)) as answers:
+            async for answered in answers:
+                yield answered.value
 
-    def _wanted(self, after: After, timeout: float | None) -> Wanted:
-        if after is None:
-            return ANY
-        seconds = self._started.settings.read_timeout if timeout is None else timeout
-        if isinstance(after, Done):
-            return Wanted(after.position, after.stream, seconds)
-        if type(after) is not int and not isinstance(after, Position):
-            raise TypeError(f"after={after!r} is no place in the log. Give what execute returned, or a Position.")
-        return Wanted(after, None, seconds)
-
-    async def _position(self, place: Place) -> int | None:
-        if isinstance(place, datetime):
-            return await self.store.position_at(place)
-        return _checked(place)
+    def watch_answers(self, query: Query[R], *, after: After = None) -> AsyncGenerator[Answered[R], None]:
+        """As ``watch``, and also tells which position each answer knows."""
+        return watch_answers(self.answer, self._started.read_side, query, after)
 
     async def load(self, aggregate: type[A], key: object, *, at: At = None) -> A:
         """The state of an aggregate, folded from its records: now, or ``at`` a Version, Position or aware datetime.
@@ -371,12 +379,6 @@ class App:
     def aggregates(self) -> dict[str, type[Aggregate]]:
         """Every aggregate by its category."""
         return {aggregate.__everfold__.category: aggregate for aggregate in self.parts.aggregates}
-
-
-def _checked(place: object) -> Position | None:
-    if place is None or isinstance(place, Position):
-        return place
-    raise TypeError(f"as_of={place!r} is no place in the log. Give a Position or an aware datetime.")
 
 
 def _by_name(messages: Mapping[type, object]) -> dict[str, type]:

@@ -1,4 +1,4 @@
-"""What ``execute`` returns: the outcome of a command that was accepted."""
+"""What comes back: the outcome of a command that was accepted, and the answer to a query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 
     R = TypeVar("R")
 
-__all__ = ["After", "Done", "Place"]
+__all__ = ["After", "Answered", "Done", "Place"]
 
 
 class Done(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
@@ -35,6 +35,17 @@ class Done(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     """What was recorded, in order; empty when there was nothing to do."""
     repeated: bool = False
     """The command had been executed before under this idempotency key: all else is the outcome it had then."""
+
+
+class Answered(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
+    """The answer to a query, and what it was made from."""
+
+    value: R
+    position: Position | None = None
+    """It knows everything up to here; None: no projection has answered."""
+    version: str | None = None
+    """Names the tables it was read from, as they were then: another one whenever they have changed. None: it is not
+    known what was read."""
 
 
 After: TypeAlias = Done[Any] | Position | int | None

@@ -80,8 +80,10 @@ async def start(declared: Declared) -> Running:
         is_checked=_is_checked(declared.settings),
     )
     declared.services.add(EventStore, events)
+    reading = declared.services.replacing(EventStore, events.only_reading())
+    asking = {id(function) for function in declared.queries.values()}
     for function in declared.functions:
-        function.bind(declared.services, declared.aggregates)
+        function.bind(reading if id(function) in asking else declared.services, declared.aggregates)
     for consumer in declared.consumers:
         consumer.bind(declared.services)
     read_side = ReadSide(declared.projections, _read_side_tools(declared))
@@ -167,6 +169,7 @@ def _answer(read_side: ReadSide) -> QueryHandler:
             found = await read_side.ask(envelope.message, envelope.wanted)
         else:
             found = await read_side.ask_as_of(envelope.message, envelope.as_of)
+        envelope.source = found
         return found.value
 
     return answer

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from everfold.log.record import Metadata
+from everfold.projections.answers import Answer
 from everfold.projections.wanted import ANY, Wanted
 from everfold.store.transact import DEFAULT_RETRIES, Idempotency, RetryPolicy
 
@@ -39,6 +40,8 @@ class Envelope(msgspec.Struct, kw_only=True, gc=False):
     """How fresh the answer to a query has to be."""
     as_of: int | None = None
     """The position at which a query is to be answered; None: now."""
+    source: Answer | None = None
+    """Set once a projection has answered the query: from what."""
     retries: RetryPolicy = DEFAULT_RETRIES
     idempotency: Idempotency | None = None
     """Made by the idempotency middleware from the key."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from everfold.app.done import Answered
 from everfold.app.middleware import Envelope, Middleware, Next, compose
 from everfold.codec.metadata import current_metadata
 from everfold.domain.message import message_definition
 from everfold.domain.query import Query
 from everfold.errors import UnknownMessage
+from everfold.identifiers import Position
 from everfold.projections.wanted import ANY, Wanted
 
 __all__ = ["QueryBus", "QueryHandler"]
@@ -39,8 +41,8 @@ class QueryBus:
         wanted: Wanted = ANY,
         as_of: int | None = None,
         timeout: float | None = None,
-    ) -> R:
-        """Answer the query; see ``App.ask``."""
+    ) -> Answered[R]:
+        """Answer the query; see ``App.answer``."""
         definition = message_definition(type(query))
         if definition is None or type(query) not in self._handlers:
             raise self._unknown(query)
@@ -54,7 +56,11 @@ class QueryBus:
             wanted=wanted,
             as_of=as_of,
         )
-        return cast("R", await self._run(envelope))
+        value: R = await self._run(envelope)
+        source = envelope.source
+        if source is None:
+            return Answered(value=value)
+        return Answered(value=value, position=Position(source.position), version=source.version)
 
     async def _answer(self, envelope: Envelope) -> Any:
         return await self._handlers[type(envelope.message)](envelope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,12 @@ class Services:
     def add(self, kind: type, instance: object) -> None:
         """Offer an instance under exactly this type."""
         self._by_type[kind] = instance
+
+    def replacing(self, kind: type, instance: object) -> Services:
+        """The same services with another instance under this type."""
+        other = copy.copy(self)
+        other._by_type = {**self._by_type, kind: instance}
+        return other
 
     def find(self, kind: Any, asker: str) -> object:
         """The service of this type; DefinitionError when there is none, or more than one."""

@@ -2,6 +2,7 @@
 
 The file is ``everfold.toml`` in the working directory, or what ``EVERFOLD_CONFIG`` names. A name that is no setting
 is an error in an argument and in the file. In the environment it is only listed: other programs have variables too.
+Several values are written with commas between them where there are no lists.
 """
 
 from __future__ import annotations
@@ -51,6 +52,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that a query waits at most for the position that it was given (``after=``)."""
     query_cache: Annotated[int, Meta(ge=0)] = 1_000
     """How many answers of each projection are kept, of those marked ``@answer(cached=True)``."""
+    host: str = "127.0.0.1"
+    """The address that the HTTP service listens on. The default is reached from this machine only."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8_000
+    """Its port; 0: any that is free."""
+    workers: Annotated[int, Meta(ge=1)] = 1
+    """How many processes ``everfold run`` starts."""
+    allowed_hosts: tuple[str, ...] = ()
+    """The names under which it may be addressed (the Host header), besides localhost and ``host``; ``*`` for all."""
+    authentication: bool = True
+    """Whether callers over HTTP have to say who they are. Without it everybody may do everything."""
+    jwt_keys: str | None = None
+    """The keys that bearer tokens (JWT) may be signed with: a JWKS file, or its JSON when all of them are public."""
+    jwt_issuer: str | None = None
+    """Who issues them (``iss``). Needed with ``jwt_keys``."""
+    jwt_audience: str | None = None
+    """Whom they have to be meant for (``aud``). Needed with ``jwt_keys``."""
+    jwt_roles: str = "roles"
+    """The claim with the roles; dots lead into objects, as in ``realm_access.roles``."""
+    jwt_leeway: Annotated[int, Meta(ge=0, le=300)] = 30
+    """Seconds by which the clocks of issuer and service may differ."""
+    rate_limit: Annotated[float, Meta(ge=0)] = 0
+    """Requests a second that each principal (else each address) may send on average; 0: no limit."""
+    max_request_bytes: Annotated[int, Meta(ge=1)] = 1_048_576
+    """The largest body of a request."""
+    request_timeout: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds that a request may take: to arrive, and to be dealt with."""
+    shutdown_timeout: Annotated[float, Meta(ge=0)] = 30.0
+    """Seconds that requests under way have to end in when the service is stopped."""
+    ready_lag: Annotated[float, Meta(gt=0)] = 30.0
+    """How many seconds a projection may be behind before the service calls itself not ready (``/readyz``)."""
+    max_connections: Annotated[int, Meta(ge=1)] = 10_000
+    """How many connections are served at a time; more are told to come again later."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that are believed who the client is (X-Forwarded-For and -Proto)."""
+    live_clients: Annotated[int, Meta(ge=0)] = 1_000
+    """How many clients may follow the log or a query at once (SSE); others are told to come later."""
+    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 15.0
+    """How long such a client hears nothing at most."""
+    slow_client_seconds: Annotated[float, Meta(gt=0)] = 10.0
+    """How long it may take to receive what is sent to it, before it is told to begin anew."""
     checks: bool | None = None
     """Whether decisions are watched for changing state. By default only in development and tests
     (``python -X dev``, and under the pytest plugin): it costs two encodings of the state per event."""
@@ -87,6 +128,8 @@ def load_settings(given: Mapping[str, object], *, environment: Mapping[str, str]
 
 def _convert(name: str, value: object, source: str) -> Any:
     field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+    if isinstance(value, str) and isinstance(field.default, tuple):
+        value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""Makes an example of any event from its types, always the same one. Used to write golden records."""
+"""Makes an example of any type, always the same one. Used to write golden records, and to describe the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import inspect
 
-__all__ = ["example_data"]
+__all__ = ["example_data", "example_of"]
 
 _FIXED: Mapping[type[inspect.Type], object] = {
     inspect.NoneType: None,
@@ -32,6 +32,11 @@ def example_data(cls: type) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError(f"{cls.__qualname__} has no fields to give examples for")
     return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def example_of(kind: Any) -> Any:
+    """An example of any type as a JSON value; TypeError when none is known."""
+    return _example(inspect.type_info(kind), 0)
 
 
 def _example(info: inspect.Type, depth: int) -> Any:

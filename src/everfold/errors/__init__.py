@@ -24,6 +24,11 @@ stable ``code`` that logs, HTTP problems and exit codes are derived from. ::
     ├── InvalidImport           a source, or a row of it, cannot be imported
     │   └── SourceChanged       it does not begin with what was imported before
     ├── InvalidExport           an exported file is damaged, cut off or no export
+    ├── RequestRefused          what reached a face is no message, or comes from where it may not
+    │   ├── MalformedRequest, BodyTooLarge, UnsupportedMediaType, RequestTooSlow
+    │   ├── UnknownRoute, MethodNotAllowed, PreconditionFailed, WrongHost
+    │   ├── InvalidParameter, TooManyLiveClients
+    │   └── NotAuthenticated, CrossOrigin, RateLimited
     ├── CodecError
     │   ├── InvalidEvent        an event cannot be stored as it is
     │   │   └── PayloadTooLarge
@@ -53,6 +58,22 @@ from everfold.errors.dispatch import (
 )
 from everfold.errors.migration import InvalidExport, InvalidImport, SourceChanged
 from everfold.errors.read_side import ProjectionFailed, ReadModelBehind, ReadModelNotReady
+from everfold.errors.request import (
+    BodyTooLarge,
+    CrossOrigin,
+    InvalidParameter,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    PreconditionFailed,
+    RateLimited,
+    RequestRefused,
+    RequestTooSlow,
+    TooManyLiveClients,
+    UnknownRoute,
+    UnsupportedMediaType,
+    WrongHost,
+)
 from everfold.errors.root import EverfoldError
 from everfold.errors.store import (
     NotAStore,
@@ -68,10 +89,12 @@ from everfold.errors.store import (
 )
 
 __all__ = [
+    "BodyTooLarge",
     "BrokenRule",
     "CodecError",
     "ConfigurationError",
     "Conflict",
+    "CrossOrigin",
     "DefinitionError",
     "EverfoldError",
     "IdempotencyKeyReused",
@@ -80,16 +103,24 @@ __all__ = [
     "InvalidImport",
     "InvalidMessage",
     "InvalidName",
+    "InvalidParameter",
+    "MalformedRequest",
+    "MethodNotAllowed",
     "MissingExtra",
     "NotAStore",
+    "NotAuthenticated",
     "NotAuthorized",
     "NotFound",
     "OutcomeUnknown",
     "PayloadTooLarge",
+    "PreconditionFailed",
     "ProjectionFailed",
+    "RateLimited",
     "ReadModelBehind",
     "ReadModelNotReady",
     "Rejected",
+    "RequestRefused",
+    "RequestTooSlow",
     "RestoreRefused",
     "SourceChanged",
     "StoreBusy",
@@ -101,7 +132,11 @@ __all__ = [
     "StoreTooNew",
     "StoreUnavailable",
     "TimedOut",
+    "TooManyLiveClients",
     "UndecodableRecord",
     "UnknownEventType",
     "UnknownMessage",
+    "UnknownRoute",
+    "UnsupportedMediaType",
+    "WrongHost",
 ]

@@ -13,9 +13,13 @@ from typing import Any, Protocol, TypeVar
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 
-__all__ = ["AppendHook", "ReadDatabase", "ReadDatabases", "ReadRecords"]
+__all__ = ["AppendHook", "NotNow", "ReadDatabase", "ReadDatabases", "ReadRecords"]
 
 T = TypeVar("T")
+
+
+class NotNow(Exception):
+    """What ``glance`` was asked for takes too long to wait for it."""
 
 
 class ReadRecords(Protocol):
@@ -85,6 +89,14 @@ class ReadDatabase(Protocol):
         """
         ...
 
+    def glance(self, job: Callable[[Any], T]) -> T:
+        """Run a short job of reading here and now, in the event loop's thread: a hop to another one costs more.
+
+        As ``read``, but raises ``NotNow`` when it would not be done in a moment, or cannot be begun at once: then
+        ``read`` it, from its beginning.
+        """
+        ...
+
 
 class ReadDatabases(Protocol):
     """The databases that an engine offers for read models. They are open while the engine is."""
@@ -99,6 +111,10 @@ class ReadDatabases(Protocol):
     @property
     def beside(self) -> ReadDatabase:
         """The log's own database, as durable as the log: for what must not be lost, and for inline read models."""
+        ...
+
+    def log_within(self, connection: Any) -> tuple[int, ReadRecords]:
+        """In a job that ``beside`` writes: where the log ends, and how to read it. Nobody appends until it ends."""
         ...
 
     def hook(self, hook: AppendHook | None) -> None:

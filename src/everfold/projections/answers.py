@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from everfold.clock import Clock
 from everfold.domain.handlers import is_cached
 from everfold.errors import EverfoldError, ReadModelBehind, ReadModelNotReady
-from everfold.log.read_database import ReadDatabase
+from everfold.log.read_database import NotNow, ReadDatabase
 from everfold.projections.answer_cache import AnswerCache
 from everfold.projections.bound import Bound, sql_tables
 from everfold.projections.builds import builds_of, readable
 from everfold.projections.freshness import Freshness
+from everfold.projections.pace import Pace
 from everfold.projections.projection import Projection
 from everfold.projections.sql_table import SqlTable
 from everfold.projections.wanted import Wanted
 from everfold.subscriptions.bookkeeping import ConsumerRow, execute
 
 __all__ = ["Answer", "Answers"]
+
+T = TypeVar("T")
 
 FIRST_LOOK, LONGEST_LOOK = 0.002, 0.05
 """Seconds between looks at a projection that another process moves."""
@@ -34,11 +38,18 @@ class Answer(msgspec.Struct, frozen=True):
     position: int
     """It knows everything up to here."""
     changed: int
-    """The last position that changed the tables; with ``build``, it names what was read."""
+    """The last position that changed the tables."""
+    epoch: int = 0
+    """How often they were changed otherwise: by an event that was retried, substituted or skipped."""
+
+    @property
+    def version(self) -> str:
+        """Names what was read: another one whenever the tables have changed."""
+        return f"{self.build}-{self.changed}-{self.epoch}"
 
 
 class Answers:
-    """Reads one projection. Each answer is one hop to a reader's thread and one view of the database."""
+    """Reads one projection. Each answer is made from one view of the database."""
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Answers:
         self._database = database
         self._freshness = freshness
         self._clock = clock
+        self._pace = Pace()
         self._tables: dict[int, dict[str, SqlTable]] = {}
         self._cache = AnswerCache(kept_answers)
 
@@ -64,7 +76,7 @@ class Answers:
         deadline = self._clock.monotonic() + wanted.timeout
         pause = FIRST_LOOK
         while True:
-            found = await self._database.read(lambda connection: self._look(connection, function, query, wanted))
+            found = await self._read(function, lambda connection: self._look(connection, function, query, wanted))
             if isinstance(found, Answer):
                 return found
             left = deadline - self._clock.monotonic()
@@ -77,7 +89,21 @@ class Answers:
 
     async def row(self) -> ConsumerRow | None:
         """The build that is read now."""
-        return await self._database.read(self._readable)
+        return await self._read(self._readable, self._readable)
+
+    async def _read(self, function: Callable[..., Any], job: Callable[[Any], T]) -> T:
+        """Here and now if that is quick, else in a reader's thread."""
+        if self._pace.is_quick(function):
+            await asyncio.sleep(0)  # the others' turn: who asks all the time would else never let go of the loop
+            begun = self._pace.begun()
+            try:
+                found = self._database.glance(job)
+            except NotNow:
+                self._pace.failed(function)
+            else:
+                self._pace.ended(function, begun)
+                return found
+        return await self._database.read(job)
 
     def _readable(self, connection: Any) -> ConsumerRow | None:
         return readable(builds_of(connection, self._database.dialect, self.name), self._fingerprint)
@@ -95,7 +121,7 @@ class Answers:
             value = self._cache.get(query, version, lambda: self._answer(connection, row, function, query))
         else:
             value = self._answer(connection, row, function, query)
-        return Answer(value, row.build, row.position, row.changed)
+        return Answer(value, row.build, row.position, row.changed, row.epoch)
 
     def _check_parked(self, connection: Any, row: ConsumerRow, wanted: Wanted) -> None:
         values = {"name": row.name, "build": row.build, "stream": wanted.stream, "limit": 1}

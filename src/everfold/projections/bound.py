@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from everfold.codec.pipeline import Codec
-from everfold.errors import CodecError, ProjectionFailed
+from everfold.domain.message import name_of
+from everfold.errors import CodecError, InvalidMessage, ProjectionFailed
 from everfold.log.record import Record
 from everfold.projections.projection import Projection
 from everfold.projections.sql_table import SqlTable
@@ -43,9 +44,10 @@ class Bound:
             setattr(self._instance, attribute, table)
             self._tables.append(table)
         self._instance._everfold_connection = self._sqlalchemy  # pyright: ignore[reportPrivateUsage]
+        handlers = projection.__everfold__.handlers if is_writable else {}  # to answer, none is needed
         self._handlers: dict[type, tuple[Callable[..., None], bool]] = {
             event: (handler.function.__get__(self._instance), handler.wants_record)
-            for event, handler in projection.__everfold__.handlers.items()
+            for event, handler in handlers.items()
         }
 
     def _sqlalchemy(self) -> sa.Connection:
@@ -108,7 +110,10 @@ class Bound:
 
     def answer(self, function: Callable[..., Any], query: object) -> Any:
         """Have the projection answer a query."""
-        return function(self._instance, query)
+        try:
+            return function(self._instance, query)
+        except OverflowError as error:  # a number too large for the database, a day after the last one
+            raise InvalidMessage(name_of(query), f"A value of it is too large: {error}.") from error
 
 
 def failed(name: str, error: BaseException, record: Record) -> ProjectionFailed:

@@ -5,8 +5,10 @@ Used by the runner (along the log), and by whatever builds a projection at once:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from everfold.errors import ProjectionFailed
@@ -14,7 +16,7 @@ from everfold.log.engine import LogEngine
 from everfold.log.read_database import ReadDatabase
 from everfold.log.record import Record
 from everfold.projections.build_writer import Applied, BuildWriter, FlushFailed
-from everfold.subscriptions.follow import follow
+from everfold.subscriptions.follow import Span, follow
 from everfold.subscriptions.subscription import Poison, beyond
 
 __all__ = ["BuildConsumer", "apart", "build_up", "guilty"]
@@ -24,6 +26,8 @@ Progress = Callable[[int, int], None]
 """Called with the position reached and the one to reach."""
 Merges = Callable[[Record, Record], bool]
 """Whether two neighbours are read as one pair."""
+REST = 4
+"""How long to rest between batches for others, in times of what the batch took."""
 
 
 class BuildConsumer:
@@ -116,25 +120,39 @@ async def build_up(
     *,
     until: int,
     progress: Progress | None = None,
+    gives_way: bool = False,
 ) -> None:
-    """Bring a build up to a position at once. An event that cannot be applied is set aside without another try."""
+    """Bring a build up to a position at once. An event that cannot be applied is set aside without another try.
+
+    ``gives_way``: rest between batches while others append, so that they hardly notice.
+    """
     writer = consumer.writer
     if consumer.position >= until:
         return
     spans = follow(engine, writer.selection, after=consumer.position, until=until, ends_in_merge=writer.ends_in_merge)
+    head, started = until, monotonic()
     try:
         async for span in spans:
-            records = span.records
-            while True:
-                try:
-                    await consumer.consume(records, span.position)
-                    break
-                except Poison as poison:
-                    await consumer.park(poison, 1)
-                    records = beyond(records, poison.record.position)
+            await _consume(consumer, span)
             if progress:
                 progress(span.position, until)
             if span.position >= until:
                 return
+            if gives_way:
+                before, head = head, await engine.wait(-1)
+                if head > before:
+                    await asyncio.sleep(REST * (monotonic() - started))
+                started = monotonic()
     finally:
         await spans.aclose()
+
+
+async def _consume(consumer: BuildConsumer, span: Span) -> None:
+    records = span.records
+    while True:
+        try:
+            await consumer.consume(records, span.position)
+            return
+        except Poison as poison:
+            await consumer.park(poison, 1)
+            records = beyond(records, poison.record.position)

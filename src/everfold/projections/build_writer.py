@@ -61,8 +61,8 @@ class BuildWriter:
     def __init__(self, projection: type[Projection], build: int, *, dialect: str, codec: Codec, clock: Clock) -> None:
         self.name = projection.__everfold__.name
         self.build = build
+        self.dialect = dialect
         self._projection = projection
-        self._dialect = dialect
         self._codec = codec
         self._clock = clock
         self._tables = sql_tables(projection, dialect, build)
@@ -78,6 +78,10 @@ class BuildWriter:
         self._state: str | None = None
         self._parked: set[str] = set()
         self._amended: dict[int, Amended] = {}
+
+    def of_build(self, build: int) -> BuildWriter:
+        """A writer to another build of the projection."""
+        return BuildWriter(self._projection, build, dialect=self.dialect, codec=self._codec, clock=self._clock)
 
     # --- jobs of the read database
 
@@ -124,7 +128,7 @@ class BuildWriter:
         cause = error.__cause__ or error
         trace = "".join(traceback.format_exception(cause))
         values = {"error": f"{type(cause).__name__}: {cause}", "traceback": trace, "attempts": attempts}
-        execute(connection, self._dialect, "insert_parked", **self._parked_row(record, "parked"), **values)
+        execute(connection, self.dialect, "insert_parked", **self._parked_row(record, "parked"), **values)
         self._parked.add(record.stream)
         self._advance(connection, record.position, changed)
 
@@ -133,10 +137,10 @@ class BuildWriter:
 
         Raises as ``apply`` does. Those who remember rows of this build are told that they changed.
         """
-        execute(connection, self._dialect, "touch", name=self.name, build=self.build)
+        execute(connection, self.dialect, "touch", name=self.name, build=self.build)
         self._load(connection, -1)
         values = {"name": self.name, "build": self.build}
-        found = execute(connection, self._dialect, "parked_positions", **values).fetchall()
+        found = execute(connection, self.dialect, "parked_positions", **values).fetchall()
         parked = {position for (position,) in found}
         due = [record for record in records if record.position in parked]
         bound = self._bound
@@ -147,7 +151,7 @@ class BuildWriter:
             except ROW_ERRORS as error:
                 raise FlushFailed from error
         positions = [{**values, "position": record.position} for record in due]
-        executemany(connection, self._dialect, "delete_parked", positions)
+        executemany(connection, self.dialect, "delete_parked", positions)
         return len(due)
 
     def undone(self) -> None:
@@ -161,7 +165,7 @@ class BuildWriter:
 
     def _begin(self, connection: Any, token: int) -> tuple[int, int, int]:
         values = {"name": self.name, "build": self.build, "token": token}
-        row = execute(connection, self._dialect, "begin_batch", **values).fetchone()
+        row = execute(connection, self.dialect, "begin_batch", **values).fetchone()
         if row is None:
             raise Fenced
         state, position, changed, epoch, paused = row
@@ -178,9 +182,9 @@ class BuildWriter:
             self._bound = Bound(self._projection, self._tables, connection, is_writable=True)
         self._bound.forget()
         values = {"name": self.name, "build": self.build}
-        found = execute(connection, self._dialect, "parked_streams", **values).fetchall()
+        found = execute(connection, self.dialect, "parked_streams", **values).fetchall()
         self._parked = {stream for (stream,) in found}
-        amended = rows(connection, self._dialect, "read_amended", Amended, name=self.name)
+        amended = rows(connection, self.dialect, "read_amended", Amended, name=self.name)
         self._amended = {each.position: each for each in amended}
         self._epoch = epoch
 
@@ -191,7 +195,7 @@ class BuildWriter:
             if waiting:
                 beside = {"error": "", "traceback": "", "attempts": 0}
                 parked = [{**self._parked_row(record, "waiting"), **beside} for record in waiting]
-                executemany(connection, self._dialect, "insert_parked", parked)
+                executemany(connection, self.dialect, "insert_parked", parked)
                 records = [record for record in records if record.stream not in self._parked]
         return amend(records, self._amended)
 
@@ -208,4 +212,4 @@ class BuildWriter:
 
     def _advance(self, connection: Any, position: int, changed: int) -> None:
         values = {"position": position, "changed": changed, "recorded": self._clock.micros()}
-        execute(connection, self._dialect, "advance", name=self.name, build=self.build, **values)
+        execute(connection, self.dialect, "advance", name=self.name, build=self.build, **values)

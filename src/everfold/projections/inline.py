@@ -11,9 +11,10 @@ from everfold.log.read_database import ReadRecords
 from everfold.log.record import Record
 from everfold.projections.bound import failed
 from everfold.projections.build_writer import BuildWriter, FlushFailed
+from everfold.projections.builds import builds_of, of_code
 from everfold.subscriptions.subscription import Fenced, Moved, Paused
 
-__all__ = ["InlineProjections"]
+__all__ = ["LARGEST_GAP", "InlineProjections"]
 
 _log = logging.getLogger("everfold.projections")
 LARGEST_GAP = 1_000
@@ -25,15 +26,17 @@ class InlineProjections:
     """All inline projections of an application. Runs in the thread that writes to the log."""
 
     def __init__(self) -> None:
-        self._writers: list[BuildWriter] = []
+        self._writers: dict[str, BuildWriter] = {}
+        self._fingerprints: dict[str, str] = {}
         self._in_step: dict[str, int] = {}
         """The position of each projection that is at the head of the log."""
         self._connection: Any = None
         self._is_new = True
 
-    def add(self, writer: BuildWriter) -> None:
-        """Write this build from the next batch on, in place of another of its projection."""
-        self._writers = [*(other for other in self._writers if other.name != writer.name), writer]
+    def add(self, writer: BuildWriter, fingerprint: str) -> None:
+        """Write this build of this code from the next batch on, in place of another of its projection."""
+        self._fingerprints[writer.name] = fingerprint
+        self._writers[writer.name] = writer
         self._is_new = True
 
     def begin(self, connection: Any, *, head: int, is_changed: bool, read: ReadRecords) -> None:
@@ -42,8 +45,17 @@ class InlineProjections:
         if is_changed or self._is_new:
             self._is_new = False
             self._in_step = {}
-            for writer in self._writers:
-                self._begin_one(writer, head, read)
+            for name in list(self._writers):
+                self._begin_one(self._newest(name), head, read)
+
+    def _newest(self, name: str) -> BuildWriter:
+        """The writer to the build that this code goes on with: it may have been rebuilt since the last batch."""
+        writer = self._writers[name]
+        builds = builds_of(self._connection, writer.dialect, name)
+        own = of_code(builds, self._fingerprints[name])
+        if own is not None and own.build != writer.build:
+            writer = self._writers[name] = writer.of_build(own.build)
+        return writer
 
     def _begin_one(self, writer: BuildWriter, head: int, read: ReadRecords) -> None:
         execute = self._connection.execute
@@ -66,7 +78,7 @@ class InlineProjections:
     def apply(self, records: Sequence[Record]) -> None:
         """Apply the records of an append to every projection that is in step."""
         last = records[-1]
-        for writer in self._writers:
+        for writer in list(self._writers.values()):
             after = self._in_step.get(writer.name)
             if after is None:
                 continue
@@ -88,5 +100,5 @@ class InlineProjections:
         """Forget what was undone."""
         if not is_committed:
             self._is_new = True
-            for writer in self._writers:
+            for writer in list(self._writers.values()):
                 writer.undone()

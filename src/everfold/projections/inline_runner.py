@@ -79,7 +79,7 @@ class InlineRunner:
         runner = self._runner
         if not runner.is_prepared:
             await runner.prepare()
-            self._hook.add(runner.new_writer())
+            self._hook.add(runner.new_writer(), runner.fingerprint)
         row = await runner.look()
         head = self.status.head = await self._engine.wait(-1)
         self.status.position = row.position

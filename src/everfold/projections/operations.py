@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from everfold.errors import NotFound
-from everfold.log.read_database import ReadDatabase
+from everfold.errors import NotFound, ReadModelNotReady
 from everfold.projections.build_consumer import Progress
 from everfold.projections.builds import BUILDING, readable
 from everfold.projections.parking import Parking, Retried, parked_events
 from everfold.projections.rebuild import Comparison, Rebuild
-from everfold.subscriptions.bookkeeping import ConsumerRow, Parked, execute, rows
+from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, Parked, execute, rows
 from everfold.subscriptions.life_cycle import State
 
 if TYPE_CHECKING:
@@ -154,18 +153,18 @@ class Operations:
 
     async def parked(self, name: str | None = None) -> list[Parked]:
         """The events that projections, or one of them, gave up on."""
-        if name is not None:
-            return await parked_events(self._kept(name).database, name)
-        databases: dict[int, ReadDatabase] = {
-            id(view.database): view.database for view in self._views.values() if view.is_kept
-        }
-        found = [each for database in databases.values() for each in await parked_events(database)]
-        known = {view.definition.name for view in self._views.values()}
-        return [each for each in found if each.name in known]
+        views = [self._views[each] for each in self.names()] if name is None else [self._kept(name)]
+        return [parked for view in views if view.is_kept for parked in await self._parked(view)]
+
+    async def _parked(self, view: View) -> list[Parked]:
+        """Those of the build that is read: what others have set aside is theirs."""
+        row = await view.answers.row()
+        found = await parked_events(view.database, view.definition.name)
+        return [each for each in found if row is not None and each.build == row.build]
 
     async def behind(self, name: str, stream: str) -> list[Parked]:
         """All events of a stream that are set aside, in order: the one that failed, and those that wait behind it."""
-        return await (await self._parking(name)).behind(stream)
+        return await (await self._parking(name, is_changing=False)).behind(stream)
 
     async def retry(self, name: str, stream: str) -> Retried:
         """Try the events of a stream again, in order."""
@@ -173,20 +172,49 @@ class Operations:
 
     async def skip(self, name: str, position: int, *, reason: str, actor: str = "") -> Retried:
         """Do without an event for ever, for a reason."""
-        return await (await self._parking(name)).skip(position, reason=reason, actor=actor)
+        skipped = await (await self._parking(name)).skip(position, reason=reason, actor=actor)
+        await self._mend_building(self._views[name])
+        return skipped
 
     async def substitute(self, name: str, position: int, data: str, *, reason: str, actor: str = "") -> Retried:
         """Give the projection other fields for an event, and try again. The record stays as it is."""
-        return await (await self._parking(name)).substitute(position, data, reason=reason, actor=actor)
+        retried = await (await self._parking(name)).substitute(position, data, reason=reason, actor=actor)
+        await self._mend_building(self._views[name])
+        return retried
 
-    async def _parking(self, name: str) -> Parking:
-        view, tools = self._kept(name), self._tools
+    async def _mend_building(self, view: View) -> None:
+        """A build under way may have set an event aside already that is now given otherwise: it tries it again."""
+        name, database = view.definition.name, view.database
+        builds: list[ConsumerRow] = await database.read(
+            lambda c: rows(c, database.dialect, "read_builds", ConsumerRow, name=name)
+        )
+        ours = [build for build in builds if build.fingerprint == view.fingerprint]
+        building = {build.build for build in ours if build.state == BUILDING}
+        amended: list[Amended] = await database.read(
+            lambda c: rows(c, database.dialect, "read_amended", Amended, name=name)
+        )
+        positions = {each.position for each in amended}
+        for parked in await parked_events(database, name):
+            if parked.build in building and parked.position in positions:
+                await self._parking_of(view, parked.build).retry(parked.stream)
+
+    async def _parking(self, name: str, *, is_changing: bool = True) -> Parking:
+        view = self._kept(name)
         row = await view.answers.row()
         if row is None:
             raise NotFound("build of", name, "Nothing has run it yet.")
+        if is_changing and row.fingerprint != view.fingerprint:
+            raise ReadModelNotReady(
+                f"The code of {name!r} has changed, and what is set aside is that of its old tables. When the new code "
+                "is run, it is built anew and tries every event again: see `everfold projections status`."
+            )
+        return self._parking_of(view, row.build)
+
+    def _parking_of(self, view: View, build: int) -> Parking:
+        tools = self._tools
         return Parking(
             view.projection,
-            row.build,
+            build,
             engine=tools.engine,
             database=view.database,
             codec=tools.codec,

@@ -7,7 +7,7 @@ for every later build of it, so that a rebuild gives what the live tables have.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -100,9 +100,13 @@ class Parking:
             raise InvalidMessage("The decision", "it has no reason. Say why, for those who come after you.")
         record = await self._record(position)
         values = {"data": data, "reason": reason, "actor": actor, "amended": self._clock.micros()}
-        dialect = self._database.dialect
-        await self._database.write(lambda c: execute(c, dialect, "amend", name=self._name, position=position, **values))
+        await self._database.write(partial(self._note, position=position, values=values))
         return await self.retry(record.stream)
+
+    def _note(self, connection: Any, position: int, values: Mapping[str, object]) -> None:
+        dialect = self._database.dialect
+        execute(connection, dialect, "amend", name=self._name, position=position, **values)
+        execute(connection, dialect, "touch_all", name=self._name)  # a build under way reads it before its next batch
 
     async def _record(self, position: int) -> Record:
         parked = await parked_events(self._database, self._name)

@@ -124,7 +124,7 @@ class ReadSide:
         )
         await runner.prepare()  # so that there is something to ask, and appends to carry, as soon as the app runs
         if view.definition.mode == "inline":
-            self._hook.add(runner.new_writer())
+            self._hook.add(runner.new_writer(), view.fingerprint)
             return InlineRunner(runner, self._hook, engine=tools.engine, clock=tools.clock)
         return Subscription(runner, engine=tools.engine, leases=view.leases, clock=tools.clock, rng=tools.rng)
 
@@ -173,6 +173,11 @@ class ReadSide:
             return await self._tools.engine.wait(-1)
         row = await view.answers.row()
         return row and (row.build, row.changed, row.epoch)
+
+    async def version_text(self, query: type) -> str | None:
+        """The version that an answer would carry now; None where it carries none that lasts."""
+        found = await self.version(query)
+        return "-".join(map(str, cast("tuple[int, ...]", found))) if isinstance(found, tuple) else None
 
     async def change(self, query: type, known: object) -> object:
         """Wait until the version is another one than this; the new one."""

@@ -12,21 +12,22 @@ import msgspec
 
 from everfold.clock import Clock
 from everfold.codec.pipeline import Codec
-from everfold.errors import EverfoldError, StoreError
-from everfold.log.engine import LogEngine
+from everfold.errors import EverfoldError, ProjectionFailed, StoreError
+from everfold.log.engine import Engine
 from everfold.log.read_database import ReadDatabase
 from everfold.log.table_difference import Difference, pairs_by_key
 from everfold.projections.answers import Answers
 from everfold.projections.bound import sql_tables
 from everfold.projections.build_consumer import BuildConsumer, Progress, build_up
-from everfold.projections.build_writer import BuildWriter
+from everfold.projections.build_writer import BuildWriter, FlushFailed
 from everfold.projections.builds import ACTIVE, BUILDING, activate, builds_of, create, discard, readable
 from everfold.projections.folded_view import BUILD, FoldedView
+from everfold.projections.inline import LARGEST_GAP
 from everfold.projections.projection import Projection
 from everfold.projections.sql_table import SqlTable
 from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, rows
 from everfold.subscriptions.lease import Lease, LeaseRow, Leases
-from everfold.subscriptions.subscription import Paused
+from everfold.subscriptions.subscription import Fenced, Moved, Paused
 
 __all__ = ["Comparison", "Rebuild"]
 
@@ -54,7 +55,7 @@ class Rebuild:
         projection: type[Projection],
         fingerprint: str,
         *,
-        engine: LogEngine,
+        engine: Engine,
         database: ReadDatabase,
         leases: Leases,
         codec: Codec,
@@ -88,6 +89,11 @@ class Rebuild:
                 f"The projection {self._name!r} was paused while it was being rebuilt ({paused}). Resume it, and "
                 "rebuild again."
             ) from paused
+        except (Fenced, Moved) as error:
+            raise EverfoldError(
+                f"Another rebuild of the projection {self._name!r} has begun, because this one was silent for longer "
+                "than its lease. Wait for that one, or look at status."
+            ) from error
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -106,11 +112,32 @@ class Rebuild:
         )
         consumer = BuildConsumer(writer, self._database)
         await consumer.resume(0)
-        switch = partial(activate, dialect=self._database.dialect, projection=self._projection, build=build.build)
+        is_inline = self._projection.__everfold__.mode == "inline"
+        gives_way = True
         while True:
-            await build_up(self._engine, consumer, until=await self._engine.wait(-1), progress=progress)
-            if await self._database.write(switch):
-                return build.build
+            until = await self._engine.wait(-1)
+            await build_up(self._engine, consumer, until=until, progress=progress, gives_way=gives_way)
+            gives_way = False  # what was appended meanwhile is made up for at full speed, or there would be no end
+            try:
+                switch = partial(self._switch, writer=writer, after=consumer.position if is_inline else None)
+                if await self._database.write(switch):
+                    return build.build
+            except (ProjectionFailed, FlushFailed):  # build_up will meet it again, and set it aside
+                writer.undone()
+
+    def _switch(self, connection: Any, writer: BuildWriter, after: int | None) -> bool:
+        """Read the new build from now on; False: the live one has got further.
+
+        ``after``: the position of an inline build. Appends move the live one, without a pause perhaps, so what came
+        since is applied here, where nobody appends.
+        """
+        if after is not None:
+            head, read = self._engine.log_within(connection)
+            missed = read(writer.selection, after=after, limit=LARGEST_GAP + 1)
+            if len(missed) > LARGEST_GAP:
+                return False
+            writer.apply(connection, missed, after=after, position=head, token=0)
+        return activate(connection, self._database.dialect, self._projection, writer.build)
 
     def _begin(self, connection: Any) -> ConsumerRow:
         """A new build; what an interrupted rebuild left is dropped."""

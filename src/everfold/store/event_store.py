@@ -8,7 +8,7 @@ from datetime import datetime
 from everfold.clock import to_micros
 from everfold.codec.metadata import current_metadata, encode_metadata
 from everfold.codec.pipeline import Codec
-from everfold.errors import Conflict
+from everfold.errors import BrokenRule, Conflict
 from everfold.identifiers import Position, check_stream
 from everfold.log.catalogue import StreamInfo
 from everfold.log.condition import Condition
@@ -30,6 +30,10 @@ class EventStore:
         self.engine = engine
         self.codec = codec
         self.committer = committer
+
+    def only_reading(self) -> EventStore:
+        """The same store for those who may not record: handlers of queries."""
+        return _OnlyReading(self.engine, self.codec, self.committer)
 
     async def append(
         self, stream: str, *events: object, expected: int | None = None, condition: Condition | None = None
@@ -166,6 +170,14 @@ class EventStore:
             else:
                 high = middle - 1
         return Position(low)
+
+
+class _OnlyReading(EventStore):
+    """Refuses to record."""
+
+    async def write(self, write: Write) -> Appended:
+        """BrokenRule."""
+        raise BrokenRule("The handler of a query tried to record events. Queries change nothing: record in a command.")
 
 
 def conflict_of(outcome: Conflicted) -> Conflict:

@@ -46,8 +46,8 @@ async def follow(
     """Spans for ever, contiguous, beginning after a position. The next one is read while the last is dealt with.
 
     A span's position also covers records that are not selected. ``until``: where the log is taken to end.
-    ``patience``: seconds after which a span without
-    records comes although nothing happened, so that the caller can look around. ``ends_in_merge``: see the codec.
+    ``patience``: seconds after which a span without records comes although nothing happened, so that the caller can
+    look around; the first span then comes at once. ``ends_in_merge``: see the codec.
     """
 
     async def read(after: int, head: int) -> Span:
@@ -62,14 +62,15 @@ async def follow(
         return Span(records, records[-1].position, head)
 
     ahead: asyncio.Task[Span] | None = None
+    pause = None if patience is None else 0.0
     try:
         while True:
             if ahead is not None:
                 span, ahead = await ahead, None
             else:
-                head = min(await engine.wait(after, patience), until if until is not None else sys.maxsize)
+                head = min(await engine.wait(after, pause), until if until is not None else sys.maxsize)
                 span = await read(after, head) if head > after else Span((), after, head)
-            after = span.position
+            after, pause = span.position, patience
             if not span.is_last:
                 ahead = asyncio.create_task(read(after, span.head), name="everfold-read-ahead")
             yield span

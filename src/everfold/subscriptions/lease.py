@@ -7,6 +7,7 @@ database that the consumer writes to refuses lower ones, so that a holder that w
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -56,9 +57,10 @@ class Leases:
         try:
             token = await asyncio.shield(taking)
         except asyncio.CancelledError:
-            token = await taking  # the job is under way, and nobody else would give back what it was granted
-            if token is not None:
-                await self.release(Lease(name, token))
+            with suppress(Exception):  # the job is under way, and nobody else would give back what it is granted
+                token = await taking
+                if token is not None:
+                    await self.release(Lease(name, token))
             raise
         return None if token is None else Lease(name, token)
 

@@ -19,7 +19,7 @@ from everfold.codec.pipeline import Codec
 from everfold.codec.registry import EventType
 from everfold.errors import CodecError
 from everfold.log.record import Record
-from everfold.testing.example_values import example_data
+from everfold.domain.example_values import example_data
 
 __all__ = ["Golden", "GoldenRecord", "golden"]
 

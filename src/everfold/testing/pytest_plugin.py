@@ -1,6 +1,7 @@
 """everfold's pytest plugin. Active wherever everfold and pytest are installed; cheap to import.
 
-Fixtures: ``scenario``, ``clock``, ``app_store`` (memory and SQLite), ``golden``. Apps run with ``checks`` on.
+Fixtures: ``scenario``, ``projecting``, ``clock``, ``app_store`` (memory and SQLite), ``golden``. Apps run with
+``checks`` on.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from everfold.projections.projection import Projection
     from everfold.testing.frozen_clock import FrozenClock
     from everfold.testing.golden_records import Golden
+    from everfold.testing.projection_scenarios import ProjectionScenario
     from everfold.testing.scenarios import Scenario
 
 CHECKS = "EVERFOLD_CHECKS"
@@ -52,6 +55,22 @@ def scenario() -> Iterator[Callable[[type[Any]], Scenario[Any]]]:
 
     def begin(cls: type[Any]) -> Scenario[Any]:
         begun.append(Scenario(cls))
+        return begun[-1]
+
+    yield begin
+    for scenario in begun:
+        scenario.check_looked_at()
+
+
+@pytest.fixture
+def projecting() -> Iterator[Callable[[type[Projection]], ProjectionScenario]]:
+    """``projecting(AccountSummaries).given(...).then(...)``; what was given and never looked at fails the test."""
+    from everfold.testing.projection_scenarios import ProjectionScenario
+
+    begun: list[ProjectionScenario] = []
+
+    def begin(projection: type[Projection]) -> ProjectionScenario:
+        begun.append(ProjectionScenario(projection))
         return begun[-1]
 
     yield begin

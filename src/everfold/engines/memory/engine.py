@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import islice
+from typing import Any
 
 from everfold.clock import Clock, SystemClock
 from everfold.engines.head_watch import HeadWatch
-from everfold.engines.memory.inline_rows import InlineRows
+from everfold.engines.memory.inline_rows import InlineRows, read_within
 from everfold.engines.memory.log import MemoryLog
 from everfold.engines.memory.read_database import MemoryReadDatabase
 from everfold.errors import StoreClosed
@@ -15,7 +17,7 @@ from everfold.log.catalogue import StreamInfo
 from everfold.log.checkpoint import Checkpoint
 from everfold.log.idempotency import StoredReply
 from everfold.log.integrity import Verified
-from everfold.log.read_database import AppendHook, ReadDatabase
+from everfold.log.read_database import AppendHook, ReadDatabase, ReadRecords
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshot
@@ -79,6 +81,11 @@ class MemoryEngine:
     def beside(self) -> ReadDatabase:
         """A SQLite database in memory."""
         return self._database
+
+    def log_within(self, connection: Any) -> tuple[int, ReadRecords]:
+        """The lock of the job's transaction keeps appends with a hook away."""
+        head = len(self._log.records)
+        return head, partial(read_within, self._log, head)
 
     def hook(self, hook: AppendHook | None) -> None:
         """Called in the event loop's thread, while no job is under way."""

@@ -18,7 +18,7 @@ from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.write import Failed, Outcome, Write
 
-__all__ = ["InlineRows"]
+__all__ = ["InlineRows", "read_within"]
 
 
 class InlineRows:
@@ -60,11 +60,7 @@ class InlineRows:
 
     def _begin(self, connection: sqlite3.Connection, *, is_changed: bool) -> None:
         head = len(self._log.records)
-        self._hook.begin(connection, head=head, is_changed=is_changed, read=partial(self._read, head))
-
-    def _read(self, head: int, selection: Selection, *, after: int, limit: int) -> Sequence[Record]:
-        span = self._log.records[max(after, 0) : head]
-        return [record for record in span if selection.matches(record)][: max(limit, 0)]
+        self._hook.begin(connection, head=head, is_changed=is_changed, read=partial(read_within, self._log, head))
 
     def _store(self, connection: sqlite3.Connection, write: Write) -> Outcome:
         undo, head = self._log.undoing(), len(self._log.records)
@@ -80,3 +76,9 @@ class InlineRows:
             outcome = Failed(error)
         connection.execute("RELEASE one_write")
         return outcome
+
+
+def read_within(log: MemoryLog, head: int, selection: Selection, *, after: int, limit: int) -> Sequence[Record]:
+    """Reads the log up to its head within a transaction."""
+    span = log.records[max(after, 0) : head]
+    return [record for record in span if selection.matches(record)][: max(limit, 0)]

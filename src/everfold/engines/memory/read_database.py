@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from everfold.engines.held_connection import HeldConnection, check_under_way, only_reading
 from everfold.engines.worker import Worker
 from everfold.errors import StoreClosed
+from everfold.log.read_database import NotNow
 
 __all__ = ["MEMORY", "SPILLING", "MemoryReadDatabase"]
 
@@ -59,6 +60,16 @@ class MemoryReadDatabase:
         """Nobody writes meanwhile, so there is only one view."""
         return await self._opened().do(partial(self._read, job))
 
+    def glance(self, job: Callable[[Any], T]) -> T:
+        """As long as it takes; not while another job is under way."""
+        self._opened()
+        if not self._lock.acquire(blocking=False):
+            raise NotNow
+        try:
+            return self._look(job)
+        finally:
+            self._lock.release()
+
     def _opened(self) -> Worker:
         if not self._is_open:
             raise StoreClosed("The memory store is not open. Use it inside `async with app`.")
@@ -87,9 +98,12 @@ class MemoryReadDatabase:
 
     def _read(self, job: Callable[[Any], T]) -> T:
         with self._lock:
-            self._connection.execute("PRAGMA query_only = 1")
-            try:
-                with only_reading():
-                    return job(self._connection)
-            finally:
-                self._connection.execute("PRAGMA query_only = 0")
+            return self._look(job)
+
+    def _look(self, job: Callable[[Any], T]) -> T:
+        self._connection.execute("PRAGMA query_only = 1")
+        try:
+            with only_reading():
+                return job(self._connection)
+        finally:
+            self._connection.execute("PRAGMA query_only = 0")

@@ -12,6 +12,7 @@ from pathlib import Path
 from everfold.engines.sqlite.connection import connect, connect_verified
 from everfold.engines.sqlite.file_kind import FileKind
 from everfold.engines.sqlite.file_lock import FileLock
+from everfold.engines.sqlite.glance import Glance
 from everfold.engines.sqlite.schema import inspect_file, upgrade
 from everfold.engines.sqlite.transactions import Transactions
 from everfold.errors import StoreError
@@ -51,6 +52,9 @@ class DatabaseFile:
             for _ in range(self._reader_count):
                 self.readers.append(self.connect(read_only=True))
                 stack.callback(self.readers[-1].close)
+            glancing = self.connect(read_only=True, lock_timeout=0.0)
+            stack.callback(glancing.close)
+            self.glance = Glance(glancing)
             self._stack = stack.pop_all()
 
     def prepare(self, stack: ExitStack) -> None:

@@ -7,13 +7,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from everfold.clock import Clock, SystemClock
 from everfold.engines.head_watch import HeadWatch
 from everfold.engines.sqlite.connection import SYNCHRONOUS
 from everfold.engines.sqlite.failures import is_busy, translate, translated
 from everfold.engines.sqlite.file_threads import FileThreads, start_threads
+from everfold.engines.sqlite.inline_rows import read_within
 from everfold.engines.sqlite.integrity import verify_records
 from everfold.engines.sqlite.read_database import Beside, Views, views_path
 from everfold.engines.sqlite.reader import (
@@ -36,7 +37,7 @@ from everfold.log.catalogue import StreamInfo
 from everfold.log.checkpoint import Checkpoint
 from everfold.log.idempotency import StoredReply
 from everfold.log.integrity import Verified
-from everfold.log.read_database import AppendHook, ReadDatabase
+from everfold.log.read_database import AppendHook, ReadDatabase, ReadRecords
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshot
@@ -152,6 +153,11 @@ class SqliteEngine:
     def beside(self) -> ReadDatabase:
         """The log's own file."""
         return self._beside
+
+    def log_within(self, connection: Any) -> tuple[int, ReadRecords]:
+        """The transaction of the job holds the lock of the file."""
+        head, _ = connection.execute(STATEMENTS["read_head"]).fetchone()
+        return head, partial(read_within, connection, head)
 
     def hook(self, hook: AppendHook | None) -> None:
         """From the next batch that begins."""

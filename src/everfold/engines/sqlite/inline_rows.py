@@ -13,7 +13,7 @@ from everfold.log.read_database import AppendHook
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 
-__all__ = ["InlineRows"]
+__all__ = ["InlineRows", "read_within"]
 
 _Row = tuple[Any, ...]
 
@@ -30,7 +30,7 @@ class InlineRows:
     def begin(self, connection: sqlite3.Connection, *, head: int, is_changed: bool) -> None:
         """A transaction has begun, or goes on behind a savepoint: in both cases nothing is waiting to be seen."""
         self._unseen = []
-        self._hook.begin(connection, head=head, is_changed=is_changed, read=partial(_read, connection, head))
+        self._hook.begin(connection, head=head, is_changed=is_changed, read=partial(read_within, connection, head))
 
     def add(self, rows: Sequence[_Row]) -> None:
         """These rows have been inserted into the log."""
@@ -47,7 +47,8 @@ class InlineRows:
         self._hook.end(is_committed=is_committed)
 
 
-def _read(
+def read_within(
     connection: sqlite3.Connection, head: int, selection: Selection, *, after: int, limit: int
 ) -> Sequence[Record]:
+    """Reads the log up to its head within a transaction."""
     return read_page(connection, selection, Range.of(after, head, limit, backwards=False))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from everfold.engines.held_connection import only_reading
 from everfold.engines.sqlite.database_file import DatabaseFile
-from everfold.engines.sqlite.failures import infrastructure_error, translate
-from everfold.engines.sqlite.file_kind import LOG, VIEWS, FileKind
+from everfold.engines.sqlite.file_kind import LOG, VIEWS
 from everfold.engines.sqlite.file_threads import FileThreads, start_threads
+from everfold.engines.sqlite.glance import look
 from everfold.engines.sqlite.store_file import StoreFile
 from everfold.engines.sqlite.write_ahead_log import CHECKPOINT_BYTES, LONG_LOG_PAGES
 from everfold.errors import StoreClosed
+from everfold.log.read_database import NotNow
 
 __all__ = ["Beside", "Views", "views_path"]
 
@@ -50,7 +49,11 @@ class Beside:
 
     async def read(self, job: Callable[[Any], T]) -> T:
         """With one of the connections that read the log."""
-        return await self._opened().readers.do(partial(_look, job, self._path, LOG))
+        return await self._opened().readers.do(partial(look, self._path, LOG, job))
+
+    def glance(self, job: Callable[[Any], T]) -> T:
+        """With a connection of its own."""
+        return self._opened().file.glance.run(job, self._path, LOG)
 
 
 class Views:
@@ -90,7 +93,13 @@ class Views:
     async def read(self, job: Callable[[Any], T]) -> T:
         """With one of the connections that only read."""
         threads = await self._opened()
-        return await threads.readers.do(partial(_look, job, self._path, VIEWS))
+        return await threads.readers.do(partial(look, self._path, VIEWS, job))
+
+    def glance(self, job: Callable[[Any], T]) -> T:
+        """With a connection of its own; not before the file was opened."""
+        if self._threads is None:
+            raise NotNow
+        return self._threads.file.glance.run(job, self._path, VIEWS)
 
     async def _opened(self) -> FileThreads[DatabaseFile]:
         if self._threads:
@@ -108,19 +117,3 @@ class Views:
                 )
                 self._threads = await start_threads(file, name="everfold-views")
             return self._threads
-
-
-def _look(job: Callable[[Any], T], path: str, kind: FileKind, connection: sqlite3.Connection) -> T:
-    """One consistent view of what is committed: all statements of the job see the same."""
-    try:
-        connection.execute("BEGIN")
-        try:
-            with only_reading():
-                return job(connection)
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-    except Exception as error:
-        if found := infrastructure_error(error):
-            raise translate(found, path, kind) from error
-        raise

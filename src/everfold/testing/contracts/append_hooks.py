@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -243,6 +245,24 @@ class AppendHooks(EngineCase):
         await engine.beside.write(putting("z"))
         assert await changed(to_stream("thing-a"))  # somebody else wrote rows
         assert not await changed(to_stream("thing-a"))
+
+    async def test_a_job_beside_the_log_sees_where_it_ends_and_nobody_appends_meanwhile(
+        self, engine: Engine, hook: RowPerRecord
+    ) -> None:
+        def look(connection: Any) -> tuple[int, int, list[Record]]:
+            before, read = engine.log_within(connection)
+            found = [*read(EVERYTHING, after=1, limit=2), *read(Selection(types=("seen",)), after=0, limit=1)]
+            time.sleep(0.01)  # if somebody could append, here he would
+            after, _ = engine.log_within(connection)
+            return before, after, found
+
+        await stored(engine, to_stream("thing-a", *fresh("moved", amount=3)), to_stream("thing-b", *fresh("seen")))
+        log = await whole_log(engine)
+        assert await engine.beside.write(look) == (4, 4, [log[1], log[2], log[3]])
+        (before, after, _), *_ = await asyncio.gather(
+            engine.beside.write(look), *[engine.append([to_stream("thing-a")]) for _ in range(5)]
+        )
+        assert before == after
 
     async def test_an_engine_without_a_hook_any_more_calls_none(self, engine: Engine, hook: RowPerRecord) -> None:
         await stored(engine, to_stream("thing-a"))

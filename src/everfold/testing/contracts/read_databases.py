@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from everfold.errors import StoreClosed, StoreError
 from everfold.log.engine import Engine
-from everfold.log.read_database import ReadDatabase
+from everfold.log.read_database import NotNow, ReadDatabase
 from everfold.testing.contracts.engine_case import EngineCase, stored, to_stream, whole_log
 
 __all__ = ["DurableReadDatabases", "ReadJobs", "create_rows", "names", "put", "putting"]
@@ -35,6 +35,10 @@ def put(connection: Any, *added: str) -> None:
     """A row for each name."""
     for name in added:
         connection.execute("INSERT INTO row_of_test (name) VALUES (?)", (name,))
+
+
+def _fail(_connection: Any) -> None:
+    raise Mishap
 
 
 def putting(*added: str) -> Callable[[Any], list[str]]:
@@ -207,6 +211,24 @@ class ReadJobs(EngineCase):
         database: ReadDatabase = getattr(await self.make_engine(tmp_path), name)
         with pytest.raises(StoreClosed):
             await database.write(create_rows)
+
+    async def test_a_glance_sees_what_a_read_sees_or_says_that_it_cannot(self, database: ReadDatabase) -> None:
+        await database.write(create_rows)
+        for number in range(20):
+            await database.write(putting(f"row {number}"))
+            with suppress(NotNow):
+                assert database.glance(names) == await database.read(names)
+        with pytest.raises((NotNow, StoreError)):
+            database.glance(putting("another"))
+        with pytest.raises((NotNow, Mishap)):
+            database.glance(_fail)
+        assert len(await database.read(names)) == 20
+
+    async def test_a_glance_is_refused_when_the_engine_is_closed(self, engine: Engine, database: ReadDatabase) -> None:
+        await database.write(create_rows)
+        await engine.close()
+        with pytest.raises((NotNow, StoreClosed)):
+            database.glance(names)
 
     async def test_closing_finishes_the_jobs_that_were_begun(self, engine: Engine, database: ReadDatabase) -> None:
         begun = threading.Event()
