@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,9 +15,9 @@ from everfold.projections.answer_cache import AnswerCache
 from everfold.projections.bound import Bound, sql_tables
 from everfold.projections.builds import builds_of, readable
 from everfold.projections.freshness import Freshness
+from everfold.projections.glances import Glances
 from everfold.projections.pace import Pace
 from everfold.projections.projection import Projection
-from everfold.projections.sql_table import SqlTable
 from everfold.projections.wanted import Wanted
 from everfold.subscriptions.bookkeeping import ConsumerRow, execute
 
@@ -68,7 +67,7 @@ class Answers:
         self._freshness = freshness
         self._clock = clock
         self._pace = Pace()
-        self._tables: dict[int, dict[str, SqlTable]] = {}
+        self._glances = Glances(database, self._pace, self._readable)
         self._cache = AnswerCache(kept_answers)
 
     async def ask(self, function: Callable[..., Any], query: object, wanted: Wanted) -> Answer:
@@ -76,7 +75,9 @@ class Answers:
         deadline = self._clock.monotonic() + wanted.timeout
         pause = FIRST_LOOK
         while True:
-            found = await self._read(function, lambda connection: self._look(connection, function, query, wanted))
+            found = await self._read(
+                function, lambda connection, row: self._look(connection, row, function, query, wanted)
+            )
             if isinstance(found, Answer):
                 return found
             left = deadline - self._clock.monotonic()
@@ -89,29 +90,28 @@ class Answers:
 
     async def row(self) -> ConsumerRow | None:
         """The build that is read now."""
-        return await self._read(self._readable, self._readable)
+        return await self._read(self._readable, lambda _, row: row)
 
-    async def _read(self, function: Callable[..., Any], job: Callable[[Any], T]) -> T:
-        """Here and now if that is quick, else in a reader's thread."""
+    async def _read(self, function: object, job: Callable[[Any, ConsumerRow | None], T]) -> T:
+        """Here and now if that is quick, else in a reader's thread. The job is given the build to read from."""
         if self._pace.is_quick(function):
-            await asyncio.sleep(0)  # the others' turn: who asks all the time would else never let go of the loop
-            begun = self._pace.begun()
             try:
-                found = self._database.glance(job)
+                return await self._glances.look(function, job)
             except NotNow:
-                self._pace.failed(function)
-            else:
-                self._pace.ended(function, begun)
-                return found
-        return await self._database.read(job)
+                pass
+        return await self._database.read(lambda connection: job(connection, self._readable(connection)))
 
     def _readable(self, connection: Any) -> ConsumerRow | None:
         return readable(builds_of(connection, self._database.dialect, self.name), self._fingerprint)
 
     def _look(
-        self, connection: Any, function: Callable[..., Any], query: object, wanted: Wanted
+        self,
+        connection: Any,
+        row: ConsumerRow | None,
+        function: Callable[..., Any],
+        query: object,
+        wanted: Wanted,
     ) -> Answer | ConsumerRow | None:
-        row = self._readable(connection)
         if row is None or row.position < wanted.position:
             return row
         if wanted.stream is not None:
@@ -131,21 +131,30 @@ class Answers:
             raise ReadModelBehind(self.name, wanted=wanted.position, reached=parked[2] - 1, why=why)
 
     def _answer(self, connection: Any, row: ConsumerRow, function: Callable[..., Any], query: object) -> Any:
-        tables = self._tables.get(row.build)
-        if tables is None:
-            tables = self._tables[row.build] = sql_tables(self.projection, self._database.dialect, row.build)
-        bound = Bound(self.projection, tables, connection, is_writable=False)
-        if row.fingerprint == self._fingerprint:
-            return bound.answer(function, query)
+        bound = self._bound(connection, row.build)
         try:
             return bound.answer(function, query)
         except EverfoldError:
             raise
         except Exception as error:
+            if row.fingerprint == self._fingerprint:
+                raise
             raise ReadModelNotReady(
                 f"The read models of {self.name!r} are being built anew, and their old shape cannot answer this query "
                 f"({type(error).__name__}: {error}). Ask again when `everfold projections status` says that it is done."
             ) from error
+        finally:
+            bound.forget()
+
+    def _bound(self, connection: Any, build: int) -> Bound:
+        """Made once for each connection, on which one job is done at a time."""
+        bound: Bound | None = connection.cache.get((self.projection, build))
+        if bound is None:
+            tables = sql_tables(self.projection, self._database.dialect, build)
+            bound = connection.cache[self.projection, build] = Bound(
+                self.projection, tables, connection, is_writable=False
+            )
+        return bound
 
     def _not_ready(self) -> ReadModelNotReady:
         return ReadModelNotReady(

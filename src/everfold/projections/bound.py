@@ -44,10 +44,9 @@ class Bound:
             setattr(self._instance, attribute, table)
             self._tables.append(table)
         self._instance._everfold_connection = self._sqlalchemy  # pyright: ignore[reportPrivateUsage]
-        handlers = projection.__everfold__.handlers if is_writable else {}  # to answer, none is needed
         self._handlers: dict[type, tuple[Callable[..., None], bool]] = {
             event: (handler.function.__get__(self._instance), handler.wants_record)
-            for event, handler in handlers.items()
+            for event, handler in projection.__everfold__.handlers.items()
         }
 
     def _sqlalchemy(self) -> sa.Connection:
