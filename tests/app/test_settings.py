@@ -8,7 +8,7 @@ import pytest
 
 from everfold import App
 from everfold.app.settings import Settings, load_settings
-from everfold.errors import ConfigurationError
+from everfold.errors import ConfigurationError, DefinitionError
 from tests.app.bank import Account
 
 
@@ -47,6 +47,13 @@ def test_a_variable_names_another_file(folder: Path) -> None:
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), ("1", True), ("False", False)])
 def test_the_environment_may_say_yes_or_no(text: str, value: bool) -> None:
     assert load_settings({}, environment={"EVERFOLD_CHECKS": text}).values.checks is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a", ("a",)), ("a.example, b.example", ("a.example", "b.example")), (" , ", ())]
+)
+def test_several_values_have_commas_between_them(text: str, value: tuple[str, ...]) -> None:
+    assert load_settings({}, environment={"EVERFOLD_ALLOWED_HOSTS": text}).values.allowed_hosts == value
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
@@ -119,3 +126,12 @@ async def test_an_app_reads_the_environment_when_it_starts(folder: Path, monkeyp
 async def test_the_default_store_is_a_file_named_after_the_app(folder: Path) -> None:
     async with App("bank", Account):
         assert (folder / "bank.db").exists()
+
+
+async def test_settings_can_be_overridden_until_the_app_starts(folder: Path) -> None:
+    app = App("bank", Account, store="memory:", port=1)
+    app.override(port=2, role="server")
+    assert (app.settings().values.port, app.settings().sources["role"]) == (2, "argument")
+    async with app:
+        with pytest.raises(DefinitionError, match="running already"):
+            app.override(port=3)

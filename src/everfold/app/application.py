@@ -14,6 +14,7 @@ from everfold.app.blocking import BlockingApp
 from everfold.app.command_bus import CommandBus
 from everfold.app.consumers import ConsumerFunction, Consumers
 from everfold.app.done import After, Answered, Done, Place
+from everfold.app.instruments import Instruments
 from everfold.app.lifespan import Declared, Running, start, stop
 from everfold.app.middleware import Middleware
 from everfold.app.middlewares.authorization import Policy
@@ -79,6 +80,8 @@ class App:
         self.clock = clock or SystemClock()
         self.parts = Parts(parts, events)
         self.middlewares = tuple(middlewares)
+        self.instruments = Instruments()
+        """What watches it from outside, as telemetry does."""
         self.authorize = authorize
         self.services = Services(services)
         self.rng = rng or random.Random()  # noqa: S311 (only spreads retries)
@@ -220,6 +223,7 @@ class App:
             consumers=self.consumer_functions,
             services=self.services,
             middlewares=self.middlewares,
+            instruments=self.instruments,
             authorize=self.authorize,
             clock=self.clock,
             rng=self.rng,
@@ -338,6 +342,11 @@ class App:
                     yield pair
         finally:
             await spans.aclose()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not been stopped."""
+        return self._running is not None
 
     @property
     def store(self) -> EventStore:

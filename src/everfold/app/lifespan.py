@@ -11,6 +11,7 @@ import msgspec
 
 from everfold.app.command_bus import CommandBus, CommandHandler
 from everfold.app.consumers import ConsumerFunction, Consumers
+from everfold.app.instruments import Instruments
 from everfold.app.middleware import Envelope, Middleware
 from everfold.app.middlewares.authorization import Policy
 from everfold.app.pipeline import command_pipeline, query_pipeline
@@ -49,6 +50,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     consumers: Sequence[ConsumerFunction]
     services: Services
     middlewares: Sequence[Middleware]
+    instruments: Instruments
     authorize: Policy | None
     clock: Clock
     rng: random.Random
@@ -70,7 +72,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 async def start(declared: Declared) -> Running:
     """Find what every handler asks for, build the buses, and open the engine last."""
     engine, codec = declared.engine, declared.codec
-    events = EventStore(engine, codec, Committer(engine))
+    events = EventStore(engine, codec, Committer(engine, around=declared.instruments.commit))
     tools = Tools(
         events=events,
         codec=codec,
@@ -124,7 +126,9 @@ def _is_checked(settings: Settings) -> bool:
 
 
 def _command_bus(declared: Declared, tools: Tools) -> CommandBus:
-    middlewares = command_pipeline(declared.settings, declared.middlewares, declared.authorize)
+    middlewares = command_pipeline(
+        declared.settings, declared.middlewares, declared.authorize, declared.instruments.middlewares()
+    )
     return CommandBus(declared.commands, middlewares, tools=tools, new_id=declared.new_id, rng=declared.rng)
 
 
@@ -139,6 +143,7 @@ def _read_side_tools(declared: Declared) -> ReadSideTools:
         lease_seconds=settings.lease_seconds,
         query_cache=settings.query_cache,
         runs=settings.role != "server",
+        around=declared.instruments.consumer,
     )
 
 
@@ -150,6 +155,7 @@ def _consumer_tools(declared: Declared) -> GroupTools:
         rng=declared.rng,
         owner=declared.new_id(),
         lease_seconds=declared.settings.lease_seconds,
+        around=declared.instruments.consumer,
     )
 
 
@@ -157,7 +163,9 @@ def _query_bus(declared: Declared, tools: Tools, read_side: ReadSide) -> QueryBu
     handlers = {query: _function(function, tools, read_side) for query, function in declared.queries.items()}
     answer = _answer(read_side)
     handlers |= {query: answer for part in declared.projections for query in part.__everfold__.answers}
-    middlewares = query_pipeline(declared.settings, declared.middlewares, declared.authorize)
+    middlewares = query_pipeline(
+        declared.settings, declared.middlewares, declared.authorize, declared.instruments.middlewares()
+    )
     return QueryBus(handlers, middlewares, new_id=declared.new_id)
 
 

@@ -17,16 +17,20 @@ from everfold.store.transact import RetryPolicy
 __all__ = ["command_pipeline", "query_pipeline"]
 
 
-def command_pipeline(settings: Settings, own: Sequence[Middleware], authorize: Policy | None) -> list[Middleware]:
-    """Logging, timeout, validation, authorization, the user's own, idempotency, retry; then the unit of work."""
+def command_pipeline(
+    settings: Settings, own: Sequence[Middleware], authorize: Policy | None, around: Sequence[Middleware] = ()
+) -> list[Middleware]:
+    """What watches from outside, logging, timeout, validation, authorization, the user's own, idempotency, retry."""
     return [
-        *query_pipeline(settings, own, authorize),
+        *query_pipeline(settings, own, authorize, around),
         IdempotencyKeys(),
         RetryOnConflict(RetryPolicy(attempts=settings.retry_attempts)),
     ]
 
 
-def query_pipeline(settings: Settings, own: Sequence[Middleware], authorize: Policy | None) -> list[Middleware]:
-    """Logging, timeout, validation, authorization, the user's own; then the answer."""
+def query_pipeline(
+    settings: Settings, own: Sequence[Middleware], authorize: Policy | None, around: Sequence[Middleware] = ()
+) -> list[Middleware]:
+    """What watches from outside, logging, timeout, validation, authorization, the user's own; then the answer."""
     guard: list[Middleware] = [Authorization(authorize)] if authorize else []
-    return [Logging(), Timeout(settings.command_timeout), Validation(), *guard, *own]
+    return [*around, Logging(), Timeout(settings.command_timeout), Validation(), *guard, *own]

@@ -92,6 +92,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long such a client hears nothing at most."""
     slow_client_seconds: Annotated[float, Meta(gt=0)] = 10.0
     """How long it may take to receive what is sent to it, before it is told to begin anew."""
+    log_format: Literal["text", "json"] | None = None
+    """How ``everfold run`` writes the log to standard error; by default as the application configured it, if it did."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on it then writes what everfold logs. ``info``: every request, command and query."""
+    opentelemetry: bool = False
+    """Whether spans and measurements are given to OpenTelemetry, as the program or its environment configured that."""
     checks: bool | None = None
     """Whether decisions are watched for changing state. By default only in development and tests
     (``python -X dev``, and under the pytest plugin): it costs two encodings of the state per event."""

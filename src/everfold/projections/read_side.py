@@ -27,7 +27,7 @@ from everfold.projections.wanted import Wanted
 from everfold.subscriptions.bookkeeping import Amended, prepare, rows
 from everfold.subscriptions.lease import Leases
 from everfold.subscriptions.life_cycle import State
-from everfold.subscriptions.subscription import Subscription
+from everfold.subscriptions.subscription import Around, Subscription, unwatched
 
 __all__ = ["ReadSide", "ReadSideTools"]
 
@@ -49,6 +49,8 @@ class ReadSideTools(msgspec.Struct, frozen=True, kw_only=True):
     """How many answers of each projection are kept."""
     runs: bool = True
     """Whether this process keeps projections up to date, or only asks them."""
+    around: Around = unwatched
+    """What watches those that are run."""
 
 
 class View:
@@ -126,7 +128,8 @@ class ReadSide:
         if view.definition.mode == "inline":
             self._hook.add(runner.new_writer(), view.fingerprint)
             return InlineRunner(runner, self._hook, engine=tools.engine, clock=tools.clock)
-        return Subscription(runner, engine=tools.engine, leases=view.leases, clock=tools.clock, rng=tools.rng)
+        watched = tools.around(view.definition.name, runner)
+        return Subscription(watched, engine=tools.engine, leases=view.leases, clock=tools.clock, rng=tools.rng)
 
     async def stop(self) -> None:
         """Let the batches under way end, give the leases back, and forget what was folded."""

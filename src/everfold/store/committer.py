@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from everfold.errors import OutcomeUnknown, StoreClosed
 from everfold.log.engine import LogEngine
 from everfold.log.write import Failed, Outcome, Write
 
-__all__ = ["Committer", "was_committing"]
+__all__ = ["Commit", "Committer", "was_committing"]
 
 MAX_BATCH = 500
 COMMITTING = "an append was under way"
@@ -21,25 +22,30 @@ INTERRUPTED = (
     "The event loop was shut down while an append was under way. It may or may not be stored: retry with the same "
     "idempotency key, or look."
 )
+Commit = Callable[[Write], Coroutine[Any, Any, Outcome]]
 _Waiting = tuple[Write, "asyncio.Future[Outcome]"]
 
 
 class Committer:
     """Hands writes to the engine, one batch at a time, and each outcome to the task that waits for it."""
 
-    def __init__(self, engine: LogEngine, *, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self, engine: LogEngine, *, max_batch: int = MAX_BATCH, around: Callable[[Commit], Commit] | None = None
+    ) -> None:
+        """``around``: what watches each commit, in the task that asked for it."""
+        self.commit: Commit = around(self._commit) if around else self._commit
+        """Store the write and return its outcome, or raise what the engine raises for the whole batch.
+
+        A caller that is cancelled before its write was handed to the engine has stored nothing; afterwards the
+        write is stored or not as if the caller had waited.
+        """
         self._engine = engine
         self._max_batch = max_batch
         self._waiting: deque[_Waiting] = deque()
         self._run: asyncio.Task[None] | None = None
         self._is_open = True
 
-    async def commit(self, write: Write) -> Outcome:
-        """Store the write and return its outcome, or raise what the engine raises for the whole batch.
-
-        A caller that is cancelled before its write was handed to the engine has stored nothing; afterwards the
-        write is stored or not as if the caller had waited.
-        """
+    async def _commit(self, write: Write) -> Outcome:
         if not self._is_open:
             raise StoreClosed("The store is closing. Nothing was stored.")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

@@ -23,7 +23,7 @@ from everfold.subscriptions.consumer import EventConsumer, Handle
 from everfold.subscriptions.lease import Leases
 from everfold.subscriptions.life_cycle import State
 from everfold.subscriptions.partition import Membership, Part
-from everfold.subscriptions.subscription import Subscription
+from everfold.subscriptions.subscription import Around, Subscription, unwatched
 
 __all__ = ["ConsumerGroup", "ConsumerStatus", "GroupTools", "Handled"]
 
@@ -40,6 +40,8 @@ class GroupTools(msgspec.Struct, frozen=True, kw_only=True):
     rng: random.Random
     owner: str
     lease_seconds: float
+    around: Around = unwatched
+    """What watches those that are run."""
 
 
 class ConsumerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,16 +83,18 @@ class ConsumerGroup:
         leases = Leases(self._database, owner=tools.owner, seconds=tools.lease_seconds, clock=tools.clock)
         self._membership = Membership(name, parts, database=self._database, leases=leases, clock=tools.clock)
         start = partial(self._head if starts_new else self._beginning)
+        parted = [Part(number, parts) for number in range(parts)]
+        self._builds = [part.build for part in parted]
         self._subscriptions = [
             Subscription(
-                self._consumer(Part(number, parts), tuple(events), start),
+                tools.around(name, self._consumer(part, tuple(events), start)),
                 engine=tools.engine,
                 leases=leases,
                 clock=tools.clock,
                 rng=tools.rng,
                 may_take=self._may_take,
             )
-            for number in range(parts)
+            for part in parted
         ]
 
     def _consumer(self, part: Part, events: Sequence[type], start: Callable[[], Awaitable[int]]) -> EventConsumer:
@@ -159,8 +163,7 @@ class ConsumerGroup:
         """How it is."""
         head = await self._tools.engine.wait(-1)
         found: list[ConsumerRow] = await self._database.read(self._rows)
-        builds = [subscription.consumer.part.build for subscription in self._subscriptions]  # type: ignore[attr-defined]
-        own = [row for row in found if row.build in builds]
+        own = [row for row in found if row.build in self._builds]
         position = min((row.position for row in own), default=0)
         problems = [each.status.problem for each in self._subscriptions if each.status.problem]
         return ConsumerStatus(

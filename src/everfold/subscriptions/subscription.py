@@ -25,7 +25,7 @@ from everfold.subscriptions.follow import Span, follow
 from everfold.subscriptions.lease import Lease, Leases
 from everfold.subscriptions.life_cycle import LifeCycle, Signal, State
 
-__all__ = ["Consumer", "Fenced", "Moved", "Paused", "Poison", "Subscription", "beyond"]
+__all__ = ["Around", "Consumer", "Fenced", "Moved", "Paused", "Poison", "Subscription", "beyond", "unwatched"]
 
 _log = logging.getLogger("everfold.subscriptions")
 PATIENCE = 0.25
@@ -100,6 +100,15 @@ class Consumer(Protocol):
     async def caught_up(self) -> None:
         """There is nothing more at the moment."""
         ...
+
+
+Around = Callable[[str, Consumer], Consumer]
+"""Given a consumer and the name it is known by, gives one that is watched and does the same."""
+
+
+def unwatched(title: str, consumer: Consumer) -> Consumer:
+    """The consumer itself."""
+    return consumer
 
 
 class Status(msgspec.Struct, kw_only=True):

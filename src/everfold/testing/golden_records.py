@@ -15,11 +15,12 @@ from urllib.parse import quote
 import msgspec
 
 from everfold.app.application import App
+from everfold.app.operator_actions import OPERATOR_ACTIONS
 from everfold.codec.pipeline import Codec
 from everfold.codec.registry import EventType
+from everfold.domain.example_values import example_data
 from everfold.errors import CodecError
 from everfold.log.record import Record
-from everfold.domain.example_values import example_data
 
 __all__ = ["Golden", "GoldenRecord", "golden"]
 
@@ -66,6 +67,7 @@ def golden(app: App, directory: str | PathLike[str], *, examples: Sequence[objec
     problems = [
         problem
         for event_type in codec.registry
+        if event_type.cls not in OPERATOR_ACTIONS  # those are everfold's own, and it keeps golden records of them
         if (problem := _ensure(folder, event_type, codec, given.get(event_type.cls), write=write))
     ]
     for path in sorted(folder.glob("*.json")):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
 from everfold.app.middleware import Envelope, Next
+from everfold.deadlines import deadline
 from everfold.errors import OutcomeUnknown, TimedOut
 from everfold.store.committer import was_committing
 
@@ -31,23 +31,21 @@ class Timeout:
 
 
 async def _limited(envelope: Envelope, next: Next, seconds: float) -> Any:
-    limit = asyncio.timeout(seconds)
+    limit = deadline(seconds)
     try:
-        async with limit:
+        with limit:
             return await next(envelope)
     except TimeoutError as error:
         if not limit.expired():
             raise  # the handler's own
+        took = f"The {envelope.kind} {envelope.name!r} took longer than {seconds:g} seconds"
         if envelope.has_stored:
             raise OutcomeUnknown(
-                f"The {envelope.kind} {envelope.name!r} took longer than {seconds:g} seconds. Its events are stored, "
-                "and its reply is lost: retry with the same idempotency key, or look."
+                f"{took}. Its events are stored, and its reply is lost: retry with the same idempotency key, or look."
             ) from error
         if was_committing(error):
             raise OutcomeUnknown(
-                f"The {envelope.kind} {envelope.name!r} took longer than {seconds:g} seconds, and its append was under "
-                "way. It may or may not be stored: retry with the same idempotency key, or look."
+                f"{took}, and its append was under way. It may or may not be stored: retry with the same "
+                "idempotency key, or look."
             ) from error
-        raise TimedOut(
-            f"The {envelope.kind} {envelope.name!r} took longer than {seconds:g} seconds. Nothing was stored."
-        ) from error
+        raise TimedOut(f"{took}. Nothing was stored.") from error

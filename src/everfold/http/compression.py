@@ -1,0 +1,30 @@
+"""Compresses long answers for clients that ask for it. Event streams are left alone, so that events arrive at once.
+
+Used by ``api``.
+"""
+
+from __future__ import annotations
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Compression"]
+
+MINIMUM = 1_024
+"""Bytes under which nothing would be won."""
+LEVEL = 5
+
+
+class Compression:
+    """Around an ASGI application; costs nothing for a request that does not ask for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._compressing = GZipMiddleware(app, minimum_size=MINIMUM, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        is_wanted = scope["type"] == "http" and any(
+            name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
+        )
+        await (self._compressing if is_wanted else self._plain)(scope, receive, send)

@@ -1,0 +1,1 @@
+"""The OpenAPI 3.1 document of an application's HTTP API, made from its table of routes."""
