@@ -20,9 +20,15 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## run the demo application
+demo: $(VENV)/.demo ## show what it does; on a terminal then serve accounts, orders and products
 	$(SAY) 'demo'
 	@$(BIN)/everfold demo $(ARGS)
+	@if [ -z '$(ARGS)' ] && [ -t 0 ] && [ -t 1 ]; then \
+	  printf '\n==> %s\n' 'the shop: accounts, orders and products as one service'; \
+	  $(BIN)/python -m examples.shop; \
+	else \
+	  printf '\n%s\n' 'Serve accounts, orders and products: $(BIN)/python -m examples.shop'; \
+	fi
 
 test: lint types coverage ## run every check; the same as CI
 
@@ -83,6 +89,7 @@ lock: ## pin the newest allowed versions; UPGRADE= changes only what must change
 	@$(VENV)-lock/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/lock.txt
 	@$(PIN) pyproject.toml --all-extras --group build --group test --group lint --group bench -o requirements/dev.txt
 	@$(PIN) pyproject.toml --all-extras --group build --constraint requirements/dev.txt -o requirements/demo.txt
+	@$(PIN) pyproject.toml --extra cli --extra http --constraint requirements/dev.txt -o requirements/image.txt
 	@$(PIN) --group lock -o requirements/lock.txt
 
 clean: ## remove everything the other targets made

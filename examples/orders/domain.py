@@ -13,6 +13,7 @@ Status = Literal["draft", "submitted", "confirmed", "shipped", "delivered", "can
 Id = Annotated[str, Meta(min_length=1, max_length=50)]
 Pieces = Annotated[int, Meta(ge=1, le=100_000)]
 MAX_ITEMS = 100
+MAX_PRICE = 10**9
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +24,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     unit_price: Decimal
 
     def __post_init__(self) -> None:
-        if not self.unit_price.is_finite() or self.unit_price < 0:
-            raise ValueError("a price is a number, and not negative")
+        if not self.unit_price.is_finite() or not 0 <= self.unit_price < MAX_PRICE:
+            raise ValueError("a price is a number, not negative, and below a thousand million")
 
     @property
     def amount(self) -> Decimal:

@@ -68,8 +68,8 @@ class RenameProduct(Command):
     name: Name
 
 
-class Product(Aggregate, key="product_id"):
-    """Something that is sold."""
+class Product(Aggregate, key="product_id", category="article"):
+    """Something that is sold. Its streams have another name than those of a catalogue: ``examples.shop`` has both."""
 
     name: str | None = None
 

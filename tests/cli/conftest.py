@@ -87,7 +87,7 @@ def projected(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextmanager
 def service() -> Generator[subprocess.Popen[str]]:
     """The application of ``projected`` as a service in a process of its own; begins when its projection is live."""
-    with everfold("run", cwd=Path(__file__).parents[2]) as running:
+    with everfold("run", "--no-http", "--follow", cwd=Path(__file__).parents[2]) as running:
         assert running.stderr
         line = running.stderr.readline()
         while "summaries: live" not in line:

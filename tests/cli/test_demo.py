@@ -1,6 +1,10 @@
 """``everfold demo``: fills a store, shows what it can do, and continues where it was."""
 
+import re
 import shlex
+import signal
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ from everfold.app.application import App
 from everfold.cli import demo as demo_module
 from everfold.cli.demo_bank import Account, OpenAccount, app, history_of
 from everfold.cli.output import progress
-from tests.cli.conftest import Invoke
+from tests.cli.conftest import Invoke, everfold
 
 SMALL = ("--accounts", 3, "--transactions", 12)
 
@@ -39,6 +43,29 @@ def test_every_command_it_names_works(invoke: Invoke, folder: Path) -> None:
     for command in commands:
         result = invoke(*shlex.split(command)[1:])
         assert result.exit_code == 0, (command, result.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal is sent")
+def test_it_can_be_served(folder: Path) -> None:
+    with everfold("demo", "--serve", *SMALL, "--port", 0, cwd=folder) as running:
+        assert running.stdout
+        told = ""
+        while "Stop with Ctrl-C." not in told:
+            line = running.stdout.readline()
+            assert line, running.communicate()[1]
+            told += line
+        assert "39 commands of 3 customers at once" in told
+        assert "A command is decided" not in told
+        link = re.findall(r"sign in +(http://\S+)#code=\w+", told)[0]
+        with urllib.request.urlopen(link, timeout=30) as page:  # noqa: S310 (ours)
+            assert page.status == 200
+        url = re.findall(r'curl -H "\$AUTH" "(\S+history\S+)"', told)[0]
+        request = urllib.request.Request(url)  # noqa: S310 (ours)
+        request.add_header(*re.findall(r'AUTH="(\w+): (.+)"', told)[0])
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (ours)
+            assert b"account-opened" in answer.read()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 0
 
 
 def test_it_continues(invoke: Invoke) -> None:

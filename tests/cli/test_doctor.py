@@ -197,9 +197,11 @@ def test_projections_that_need_somebody(invoke: Invoke, projected: Path) -> None
     record_deposits(projected, 13, 1)
     invoke("projections", "rebuild", "summaries")
     aside = ("warning", "1 event set aside, 1 wait behind")
-    assert of_projections(invoke)["summaries"] == [("warning", "nobody runs it, up to date"), aside]
+    (_, said), found = of_projections(invoke)["summaries"]  # what operators do is recorded, and nobody runs it
+    assert (said.replace("(1 s)", "(0 s)"), found) == ("nobody runs it, 1 event (0 s) behind", aside)
     invoke("projections", "pause", "summaries", "--reason", "to look")
-    assert of_projections(invoke)["summaries"] == [("warning", "paused (to look), up to date"), aside]
+    (status, said), found = of_projections(invoke)["summaries"]
+    assert (status, said.partition(",")[0], found) == ("warning", "paused (to look)", aside)
     invoke("query", "count-opened", "owner=Ann")
     assert of_projections(invoke)["opened-by-owner"] == [("ok", "written by every append, up to date")]
 

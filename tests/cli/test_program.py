@@ -26,6 +26,7 @@ COMMANDS = [
     "query",
     "projections",
     "parked",
+    "tokens",
     "import",
     "export",
     "restore",
@@ -37,6 +38,7 @@ SUBCOMMANDS = {
     "streams": ["list", "show"],
     "projections": ["list", "pause", "rebuild", "reset", "resume", "status"],
     "parked": ["edit", "list", "retry", "show", "skip"],
+    "tokens": ["create", "list", "revoke"],
 }
 
 

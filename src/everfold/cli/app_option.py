@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +17,9 @@ from everfold.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from everfold.app.application import App
+    from everfold.http.api import HttpApi
 
-__all__ = ["app_option", "configured_app", "find_app"]
+__all__ = ["app_option", "configured_app", "find_app", "find_service"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "EVERFOLD_APP"
@@ -43,14 +46,36 @@ def configured_app() -> str | None:
     return found
 
 
-def find_app(given: str | None) -> App:
-    """Import the application; ConfigurationError when there is none, or not there."""
+def named_app(given: str | None) -> str:
+    """Which one is meant; ConfigurationError when nothing says so."""
     named = given or configured_app()
     if not named:
         raise ConfigurationError(
             f'This needs an application. Give --app MODULE:NAME, set {VARIABLE}, or write app = "MODULE:NAME" in '
             "everfold.toml."
         )
+    return named
+
+
+def find_app(given: str | None) -> App:
+    """Import the application; ConfigurationError when there is none, or not there."""
+    found = find_service(given)
     from everfold.app.application import App
 
-    return find_object(named, App, "an application", example="shop.app:app", default="app")
+    return found if isinstance(found, App) else found.app
+
+
+def find_service(given: str | None) -> App | HttpApi:
+    """Import the application, or the HTTP API of one, which a module may hold instead."""
+    from everfold.app.application import App
+
+    named = named_app(given)
+    try:
+        return find_object(named, App, "an application", example="shop.app:app", default="app")
+    except ConfigurationError:
+        module = sys.modules.get("everfold.http.api")  # without it there can be none
+        if module is not None:
+            api: type[HttpApi] = module.HttpApi
+            with suppress(ConfigurationError):
+                return find_object(named, api, "an HTTP API", example="shop.web:api", default="api")
+        raise

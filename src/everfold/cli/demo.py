@@ -29,15 +29,45 @@ PREFIX = "account-demo-"
 @click.option("--store", metavar="FILE", default=FILE, show_default=True, help="Where to put the demo's store.")
 @click.option("--accounts", type=click.IntRange(1, 999), default=200, show_default=True)
 @click.option("--transactions", type=click.IntRange(10), default=100, show_default=True, help="For each account.")
+@click.option("--serve", is_flag=True, help="Do not show it, serve it: HTTP, until it is stopped with Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="With --serve: the port. [8000, if it is free]")
 @quiet_option
-def demo(store: str, accounts: int, transactions: int) -> None:
-    """Fill a store with a small bank's history, then show what an event store can do with it.
+def demo(store: str, accounts: int, transactions: int, serve: bool, port: int | None) -> None:
+    """Fill a store with a small bank's history, then show what an event store can do with it, or serve it.
 
     The data is always the same. Run again, it continues with the file that is there; delete the file to begin anew.
     """
     path = Path(store)
     where = f"{path.resolve()} ({'continued' if path.exists() else 'new'})"
-    asyncio.run(_demo(store, where, accounts=accounts, transactions=transactions))
+    if serve:
+        from everfold.cli.demo_serve import serve_demo
+        from everfold.cli.serving import check_installed
+
+        check_installed()
+        asyncio.run(_only_fill(store, where, accounts=accounts, transactions=transactions))
+        serve_demo(store, _example(accounts), port)
+    else:
+        asyncio.run(_demo(store, where, accounts=accounts, transactions=transactions))
+
+
+def _example(accounts: int) -> str:
+    """One of the accounts."""
+    return f"demo-{min(42, accounts):03d}"
+
+
+async def _only_fill(store: str, where: str, *, accounts: int, transactions: int) -> None:
+    from everfold.app.application import App
+    from everfold.cli.demo_bank import Account
+
+    async with App("everfold-demo", Account, store=store) as app:
+        await _begin(app, store, where, accounts, transactions)
+
+
+async def _begin(app: App, store: str, where: str, accounts: int, transactions: int) -> None:
+    await _check_ours(app, store)
+    show(click.style("everfold demo: a bank on one SQLite file", bold=True))
+    show(f"  {where}")
+    await _fill(app, accounts, transactions)
 
 
 async def _demo(store: str, where: str, *, accounts: int, transactions: int) -> None:
@@ -45,16 +75,15 @@ async def _demo(store: str, where: str, *, accounts: int, transactions: int) -> 
     from everfold.cli.demo_bank import Account, Accounts
 
     async with App("everfold-demo", Account, Accounts, store=store) as app:
-        await _check_ours(app, store)
-        show(click.style("everfold demo: a bank on one SQLite file", bold=True))
-        show(f"  {where}")
-        await _fill(app, accounts, transactions)
+        await _begin(app, store, where, accounts, transactions)
         visitor = await _command(app)
         await _refusal(app, visitor)
         await _repetition(app, visitor)
-        await _history(app, f"demo-{min(42, accounts):03d}")
+        await _history(app, _example(accounts))
         await read_models(app, visitor)
-    _look_further(store, f"demo-{min(42, accounts):03d}")
+    _heading("Over HTTP")
+    show(f"  {_program()} demo --serve{'' if store == FILE else f' --store {store}'}")
+    _look_further(store, _example(accounts))
 
 
 async def _check_ours(app: App, store: str) -> None:

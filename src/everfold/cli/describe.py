@@ -50,6 +50,8 @@ def describe(as_json: bool, app_name: str | None) -> None:
 
 def description(app: App) -> dict[str, Any]:
     """Everything there is to say about an app."""
+    from everfold.app.operator_actions import OPERATOR_ACTIONS
+
     return {
         "app": app.name,
         "aggregates": [_aggregate(cls) for cls in app.parts.aggregates],
@@ -57,7 +59,7 @@ def description(app: App) -> dict[str, Any]:
         "commands": [_message(cls, _handler(app, cls)) for cls in app.commands().values()],
         "queries": query_descriptions(app),
         "projections": [_projection(cls) for cls in app.parts.projections],
-        "events": [_event(event_type) for event_type in app.codec().registry],
+        "events": [_event(found) for found in app.codec().registry if found.cls not in OPERATOR_ACTIONS],
         "upcasters": [_upcaster(upcaster) for upcaster in app.parts.upcasters],
         "settings": _settings(app),
     }

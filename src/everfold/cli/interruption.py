@@ -1,4 +1,4 @@
-"""Running until somebody stops it: Ctrl-C and SIGTERM end the work in good order. Used by ``tail -f`` and ``run``."""
+"""Running until somebody stops it: Ctrl-C and SIGTERM end the work in good order. Used by ``tail -f``."""
 
 from __future__ import annotations
 

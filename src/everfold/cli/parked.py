@@ -11,6 +11,7 @@ import click
 from everfold.cli.app_option import app_option, find_app
 from everfold.cli.command_group import Group
 from everfold.cli.failures import CHECK_FAILED, OK
+from everfold.cli.operator_name import operator_name
 from everfold.cli.output import json_option, note, printable, quiet_option, show, show_json, table
 from everfold.cli.read_side import open_read_side
 from everfold.cli.store_option import store_option
@@ -213,7 +214,7 @@ def skip(
 
     For example: everfold parked skip account-summaries 17 --reason "a test that went to production"
     """
-    by = actor or _user()
+    by = actor or operator_name()
 
     async def work(operations: Operations) -> list[Retried]:
         await _find(operations, name, position)
@@ -247,7 +248,7 @@ def edit(
 
     For example: everfold parked edit account-summaries 17 --data '{"amount": 12}' --reason "sent in euros"
     """
-    by = actor or _user()
+    by = actor or operator_name()
 
     async def work(operations: Operations) -> list[Retried]:
         await _find(operations, name, position)
@@ -279,27 +280,12 @@ def _tell(name: str, found: list[Retried], *, as_json: bool) -> int:
 
 
 def _facts(found: Parked) -> dict[str, Any]:
-    from everfold.clock import from_micros
+    from msgspec.structs import asdict
 
-    return {
-        "projection": found.name,
-        "position": found.position,
-        "stream": found.stream,
-        "type": found.type,
-        "attempts": found.attempts,
-        "error": found.error,
-        "parked": from_micros(found.parked),
-    }
+    from everfold.projections.parked_json import parked_json
+
+    return asdict(parked_json(found))
 
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        return ""

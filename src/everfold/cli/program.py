@@ -31,6 +31,7 @@ Other:       NO_COLOR switches colours off, EVERFOLD_TRACEBACK=1 shows where an 
         "query": "everfold.cli.query:query",
         "projections": "everfold.cli.projections:projections",
         "parked": "everfold.cli.parked:parked",
+        "tokens": "everfold.cli.tokens:tokens",
         "import": "everfold.cli.import_command:import_history",
         "export": "everfold.cli.export:export",
         "restore": "everfold.cli.restore:restore",

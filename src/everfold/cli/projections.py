@@ -107,13 +107,10 @@ async def _look(app: App, store: str | None, name: str | None) -> list[tuple[Pro
 
 
 def _show_as_json(found: list[tuple[ProjectionStatus, Lag]]) -> None:
-    import msgspec
-
-    from everfold.clock import from_micros
+    from everfold.projections.status_json import status_json
 
     for status, lag in found:
-        facts = msgspec.structs.asdict(status) | {"state": state_of(status), "lag_seconds": round(lag.seconds, 3)}
-        show_json(facts | {"moved": None if status.moved is None else from_micros(status.moved)})
+        show_json(status_json(status, lag))
 
 
 def _page(status: ProjectionStatus, lag: Lag) -> Iterator[str]:

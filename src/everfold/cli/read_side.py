@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from everfold.cli.operator_name import operator_name
 from everfold.cli.store_option import app_store, engine_to_read
 from everfold.errors import NotFound
+from everfold.projections.status_json import Lag, lag_of, state_of
 
 if TYPE_CHECKING:
     from everfold.app.application import App
@@ -39,7 +41,6 @@ __all__ = [
 ]
 
 ASYNC, INLINE, LIVE = "async", "inline", "live"
-MICROS = 1_000_000
 
 
 class OpenReadSide(msgspec.Struct, frozen=True):
@@ -56,17 +57,14 @@ class OpenReadSide(msgspec.Struct, frozen=True):
         return status
 
 
-class Lag(msgspec.Struct, frozen=True):
-    """How far a projection is behind."""
-
-    events: int
-    seconds: float
-    """How long ago the oldest event was recorded that it has not dealt with."""
-
-
 @asynccontextmanager
 async def open_read_side(app: App, store: str | None) -> AsyncGenerator[OpenReadSide]:
-    """The read side of an app on a store that exists. Makes its (empty) bookkeeping where there is none yet."""
+    """The read side of an app on a store that exists. Makes its (empty) bookkeeping where there is none yet.
+
+    What is done with the operations is recorded in the audit.
+    """
+    from everfold.security.audit import audit_on
+    from everfold.security.audited_operations import AuditedOperations
     from everfold.subscriptions.bookkeeping import prepare
 
     engine = engine_to_read(store or app_store(app))
@@ -76,7 +74,8 @@ async def open_read_side(app: App, store: str | None) -> AsyncGenerator[OpenRead
         for database in [engine.beside if mode == INLINE else engine.views for mode in sorted(modes)]:
             await database.write(partial(prepare, dialect=database.dialect))
         with operations_on(app, engine) as operations:
-            yield OpenReadSide(engine, operations)
+            audit = audit_on(engine, app.clock, actor=operator_name(), by="cli")
+            yield OpenReadSide(engine, AuditedOperations(operations, audit))
     finally:
         await engine.close()
 
@@ -122,30 +121,9 @@ def behind_text(lag: Lag) -> str:
     return f"{counted(lag.events)} ({lag.seconds:,.0f} s) behind" if lag.events else "up to date"
 
 
-async def lag_of(engine: Engine, status: ProjectionStatus, now: int) -> Lag:
-    """How far it is behind. ``now``: in microseconds since 1970 UTC."""
-    from everfold.log.selection import EVERYTHING
-
-    if not status.lag:
-        return Lag(0, 0.0)
-    first = await engine.read(EVERYTHING, after=status.position, limit=1)
-    return Lag(status.lag, max(now - first[0].recorded, 0) / MICROS if first else 0.0)
-
-
 def is_run(status: ProjectionStatus) -> bool:
     """Whether somebody keeps it up to date: appends do it for inline ones, and live ones need nobody."""
     return status.mode != ASYNC or status.runner is not None
-
-
-def state_of(status: ProjectionStatus) -> str:
-    """What it is doing, in a few words."""
-    if status.mode == INLINE and status.paused is None and status.state == "not running":
-        if status.build is None:
-            return "not built yet"
-        return "behind until the app runs" if status.lag else "written by every append"
-    if status.build is None and status.mode == ASYNC and status.runner is None:
-        return "never run"
-    return status.state
 
 
 def async_projections(app: App, names: Sequence[str]) -> list[type[Projection]]:

@@ -12,46 +12,12 @@ import click
 import msgspec
 
 from everfold.cli.output import printable
+from everfold.log.record_json import RecordJson, record_json
 
 if TYPE_CHECKING:
     from everfold.log.record import Record
 
 __all__ = ["RecordJson", "RecordLines", "record_json", "record_page", "time_text"]
-
-
-class RecordJson(msgspec.Struct, frozen=True):
-    """The JSON shape of a record. Stable: fields are only ever added."""
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    schema_version: int
-    id: str
-    time: datetime
-    data: msgspec.Raw
-    metadata: msgspec.Raw
-    tags: tuple[str, ...]
-
-
-def record_json(record: Record) -> RecordJson:
-    """The record as a JSON object on one line."""
-    return RecordJson(
-        record.position,
-        record.stream,
-        record.version,
-        record.type,
-        record.schema_version,
-        record.id,
-        record.time,
-        _one_line(record.data),
-        _one_line(record.metadata_json),
-        record.tags,
-    )
-
-
-def _one_line(text: str) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.format(text, indent=-1) if "\n" in text else text)
 
 
 class RecordLines:

@@ -1,118 +1,109 @@
-"""``everfold run``: start an application, check it, and follow its log until somebody stops it."""
+"""``everfold run``: an application as a service, with HTTP, projections and consumers, until somebody stops it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from everfold.cli.app_option import find_app
-from everfold.cli.output import note, quiet_option, show
-from everfold.cli.store_option import app_store
+from everfold.cli.banner import head_line
+from everfold.cli.output import is_quiet, note, quiet_option, show
+from everfold.cli.serving import (
+    Plan,
+    Started,
+    app_of,
+    check_shared,
+    find_planned,
+    open_socket,
+    run_loop,
+    serve,
+)
 
 if TYPE_CHECKING:
     from everfold.app.application import App
-    from everfold.cli.read_side import Lag
-    from everfold.projections.operations import ProjectionStatus
+    from everfold.http.api import HttpApi
 
-__all__ = ["run"]
+__all__ = ["run", "run_here"]
 
-LOOK_SECONDS = 0.25
+STOPPED = "Everything acknowledged is stored."
 
 
-@click.command(short_help="Start an app and follow its log.")
+@click.command(short_help="Serve an app: HTTP, projections, consumers.")
 @click.argument("application", metavar="[MODULE:NAME]", required=False)
+@click.option("--host", help="The address to listen on. [setting host: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="0: any that is free. [setting port: 8000]")
+@click.option("--workers", type=click.IntRange(1), help="How many processes. [setting workers: 1]")
+@click.option("--role", type=click.Choice(["all", "server", "worker"]), help="What they do. [setting role: all]")
+@click.option("--reload", "reloads", is_flag=True, help="Start again whenever code below this folder changes.")
+@click.option("--follow", "follows", is_flag=True, help="Write a line for each record that is stored.")
+@click.option(
+    "--log", "log_format", type=click.Choice(["text", "json"]), help="Write the log, with a line for each request."
+)
+@click.option("--no-http", "http", flag_value=False, default=True, help="Listen on nothing.")
 @quiet_option
-def run(application: str | None) -> None:
-    """Start an app (by default the configured one), check everything, open its store, follow its log.
+def run(application: str | None, http: bool, follows: bool, reloads: bool, **options: Any) -> None:
+    """Serve an app (by default the configured one): its HTTP API, its projections and its consumers.
 
-    Keeps its projections up to date, unless the setting role is "server", and tells when one of them changes what it
-    does. Stops cleanly at Ctrl-C or SIGTERM. There is nothing to connect to yet: this version serves no HTTP.
+    MODULE:NAME is an App, or an HttpApi. With the role "server" it leaves projections and consumers to processes with
+    the role "worker", which listen for health checks only. Ctrl-C or SIGTERM ends it in good order: requests under way
+    are finished, for as long as the setting shutdown_timeout says; a second one does not wait for them.
     """
-    asyncio.run(_run(find_app(application)))
+    given = {name: value for name, value in options.items() if value is not None}
+    plan = Plan(application=application, settings=given, http=http, follows=follows, is_quiet=is_quiet())
+    service = find_planned(plan)
+    count = app_of(service).settings().values.workers
+    check_shared(app_of(service), count)
+    if count == 1 and not reloads:
+        run_here(plan, service)
+    else:
+        _run_workers(plan, service, count, reloads=reloads)
 
 
-async def _run(app: App) -> None:
-    from everfold.cli.interruption import until_interrupted
-
-    async with app:
-        head = await app.store.head()
-        for line in _banner(app, head):
-            show(line)
-        sys.stdout.flush()
-        watching = asyncio.create_task(_watch_projections(app), name="everfold-run-projections")
-        try:
-            await until_interrupted(_follow(app, head))
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        head = await app.store.head()
-    note(f"Stopped at position {head}. Everything acknowledged is stored.")
+def run_here(plan: Plan, service: App | HttpApi) -> None:
+    """In this process."""
+    position = run_loop(_run(plan, service))
+    note("Stopped before it had started." if position is None else f"Stopped at position {position}. {STOPPED}")
 
 
-def _banner(app: App, head: int) -> list[str]:
-    from everfold.engines.sqlite.engine import SqliteEngine
+async def _run(plan: Plan, service: App | HttpApi) -> int | None:
+    from everfold.cli.stopping import Stopping
 
-    engine = app.store.engine
-    where = engine.path if isinstance(engine, SqliteEngine) else (app_store(app) if app.engine is None else "memory")
-    parts = app.parts
-    return [
-        f"{click.style(app.name, bold=True)} is running (process {os.getpid()})",
-        f"  store     {where}, at position {head}",
-        f"  accepts   {len(app.commands())} commands and {len(app.queries())} queries, from this process only",
-        f"  decided   by {len(parts.aggregates)} aggregates, {len(parts.models)} decision models, "
-        f"{len(app.functions) - len(app.query_functions)} functions",
-        f"  keeps     {_kept(app)}",
-        "Following the log. Stop with Ctrl-C.",
-    ]
+    def tell(started: Started) -> None:
+        _show(started, [os.getpid()])
+
+    with Stopping() as stopping:
+        return await serve(plan, service, open_socket(plan, service), stopping, tell=tell)
+    return None  # it was asked to stop while it started
 
 
-def _kept(app: App) -> str:
-    from everfold.cli.read_side import counted
+def _run_workers(plan: Plan, service: App | HttpApi, count: int, *, reloads: bool) -> None:
+    import asyncio
 
-    names = [f"{part.__everfold__.name} ({part.__everfold__.mode})" for part in app.parts.projections]
-    if not names:
-        return "no projections"
-    others = ", which others keep up to date (role = server)" if app.settings().values.role == "server" else ""
-    return f"{counted(len(names), 'projection')}: {', '.join(names)}{others}"
-
-
-async def _watch_projections(app: App) -> None:
-    """Tell what each projection does, and how far it is behind, whenever that is something else than before."""
-    from everfold.cli.read_side import lag_of, state_of
-    from everfold.errors import StoreError
-
-    told: dict[str, tuple[str, int]] = {}
-    while True:
-        try:
-            for status in await app.projections.statuses():
-                state = (state_of(status), status.parked)
-                if state != told.get(status.name):
-                    told[status.name] = state
-                    note(_projection_text(status, await lag_of(app.store.engine, status, app.clock.micros())))
-        except StoreError as error:
-            note(f"The state of the projections cannot be told: {error}")
-        await asyncio.sleep(LOOK_SECONDS)
+    code = asyncio.run(_supervise(plan, service, count, reloads=reloads))
+    if code:
+        sys.exit(code)
+    note(f"Stopped. {STOPPED}")
 
 
-def _projection_text(status: ProjectionStatus, lag: Lag) -> str:
-    from everfold.cli.read_side import behind_text, counted, state_of
+async def _supervise(plan: Plan, service: App | HttpApi, count: int, *, reloads: bool) -> int:
+    from everfold.cli.code_watch import CodeWatch
+    from everfold.cli.stopping import Stopping
+    from everfold.cli.supervisor import Supervisor
 
-    parked = f", {counted(status.parked)} set aside (everfold parked list)" if status.parked else ""
-    problem = status.paused or status.problem
-    return f"{status.name}: {state_of(status)}, {behind_text(lag)}{parked}" + (f": {problem}" if problem else "")
+    listening = open_socket(plan, service)
+    patience = app_of(service).settings().values.shutdown_timeout
+    watch = CodeWatch(Path.cwd()) if reloads else None
+    with Stopping() as stopping:
+        return await Supervisor(plan, count, listening, patience=patience, watch=watch).run(stopping, _show)
+    return 0
 
 
-async def _follow(app: App, after: int) -> None:
-    from everfold.cli.record_text import RecordLines
-
-    lines = RecordLines()
-    while True:
-        head = await app.store.engine.wait(after)
-        async for record in app.store.records(after=after, until=head):
-            show(lines.line(record))
-        sys.stdout.flush()
-        after = head
+def _show(started: Started, processes: list[int]) -> None:
+    show(head_line(started.name, processes))
+    for line in started.lines:
+        show(line)
+    show("Stop with Ctrl-C.")
+    sys.stdout.flush()

@@ -20,6 +20,7 @@ from tests.reliability.read_side.phases import Phases, killed
 KILLS = max(15, int(os.environ.get("EVERFOLD_PROJECTION_KILLS", "50")) // 3)
 SEED = os.environ.get("EVERFOLD_KILL_SEED", "1")
 PARTS = 3
+EVERYBODY = 0
 PAYMENTS = """SELECT position, stream, id, json_extract(data, '$.amount') FROM events WHERE type = 'paid'
 ORDER BY position"""
 
@@ -93,22 +94,26 @@ def missed(payments: Sequence[Payment], told: Sequence[Told], parked: dict[int, 
 
 
 def disorder(payments: Sequence[Payment], told: Sequence[Told]) -> Iterator[str]:
-    """Each process tells those of a stream in order, and so do all of them together when repetitions are left out."""
+    """Each process tells those of a stream in order, and so do all of them together, when repetitions are left out.
+
+    A process repeats itself when it was silent for so long that another had its part for a while.
+    """
     by_position = {payment.position: payment for payment in payments}
     last: dict[tuple[int, str], int] = {}
-    ids: set[str] = set()
+    ids: set[tuple[int, str]] = set()
     for each in told:
         payment = by_position.get(each.position)
         if payment is None:
             continue  # younger than our look at the log
         if payment.id != each.id:
             yield f"{each} has another id than {payment}"
-        everybody = () if each.id in ids else (0,)
-        for teller in (each.pid, *everybody):
+        for teller in (each.pid, EVERYBODY):
+            if (teller, each.id) in ids:
+                continue
+            ids.add((teller, each.id))
             if last.get((teller, payment.stream), 0) >= each.position:
                 yield f"{each} came behind {last[teller, payment.stream]} of {payment.stream}"
             last[teller, payment.stream] = each.position
-        ids.add(each.id)
 
 
 @pytest.fixture

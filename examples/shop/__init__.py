@@ -1,0 +1,1 @@
+"""Accounts, orders and products as one service."""
