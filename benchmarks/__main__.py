@@ -11,7 +11,22 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import append, catch_up, commands, inline, lag, latency, memory, queries, read, rebuild, replay, start
+from benchmarks import (
+    append,
+    catch_up,
+    commands,
+    inline,
+    lag,
+    latency,
+    memory,
+    queries,
+    read,
+    rebuild,
+    replay,
+    sse,
+    start,
+    web,
+)
 from benchmarks.machine import disk_folder, inspect_machine, render_machine
 from benchmarks.options import Options, parse
 from benchmarks.report import Table, render
@@ -30,6 +45,8 @@ WORKS: dict[str, Measure] = {
     "rebuild": rebuild.measure,
     "queries": queries.measure,
     "lag": lag.measure,
+    "web": web.measure,
+    "sse": sse.measure,
     "start": start.measure,
 }
 LEGEND = "Medians. The ratio is everfold's figure divided by that side's; behind it the target and whether it is met."

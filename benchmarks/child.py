@@ -1,4 +1,4 @@
-"""Processes of our own that take part in a work and talk in lines. Used by ``rebuild`` and ``lag``."""
+"""Processes of our own that take part in a work and talk in lines: ``rebuild``, ``lag``, ``sse``, ``web``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.first = ""
+        """The line that said that it was ready."""
 
     async def line(self) -> str:
         """The next line that it prints."""
@@ -41,7 +43,7 @@ async def child(module: str, *arguments: str) -> AsyncGenerator[Child]:
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
     started = Child(process)
     try:
-        await started.line()
+        started.first = await started.line()
         yield started
         await process.communicate(b"")  # closes what it listens to
     finally:
