@@ -11,7 +11,7 @@ import asyncio
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from benchmarks.child import child
 from benchmarks.payload import AMOUNT
 from benchmarks.report import Table, at_least, compare
 from benchmarks.turns import Bench, Sample, in_turns
-from benchmarks.web_server import ACCOUNTS, PORTS
+from benchmarks.web_server import ACCOUNTS
 
 __all__ = ["measure"]
 
 CONNECTIONS = (32, 256)
+SIDES = ("everfold", "bare")
 COMMANDS, QUERIES = 0.5, 0.7
 SCRIPT = """
 wrk.method = "POST"
@@ -47,34 +48,36 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
     with bench.new_file() as path:
         script = path.with_suffix(".lua")
         script.write_text(SCRIPT.replace("%d", str(ACCOUNTS), 1).replace("%d", str(AMOUNT), 1), encoding="ascii")
-        async with child("web_server", "everfold", str(path)) as served, child("web_server", "bare", str(path)):
-            token = served.first.partition(" ")[2]
+        async with child("web_server", "everfold", str(path)) as ours, child("web_server", "bare", str(path)) as bare:
+            port, _, token = ours.first.partition(" ")
+            ports = {"everfold": port, "bare": bare.first.strip()}
             for connections in CONNECTIONS:
                 for what, target in (("commands", COMMANDS), ("queries", QUERIES)):
-                    load = partial(_load, what, connections, seconds, token, script)
-                    async for table in _compared(bench, what, connections, target, load):
+                    load = partial(_load, what, connections, seconds, token, script, ports)
+                    async for table in _compared(bench, f"{what} over HTTP, {connections} connections", target, load):
                         yield table
         script.unlink()
 
 
-async def _compared(bench: Bench, what: str, connections: int, target: float, load: Load) -> AsyncIterator[Table]:
-    slowest: dict[str, list[float]] = {side: [] for side in PORTS}
+async def _compared(bench: Bench, title: str, target: float, load: Load) -> AsyncIterator[Table]:
+    slowest: dict[str, list[float]] = {side: [] for side in SIDES}
 
     async def once(side: str) -> list[float]:
         rate, late = await load(side)
         slowest[side].append(late)
         return [rate]
 
-    sides: dict[str, Sample] = {side: partial(once, side) for side in PORTS}
-    title = f"{what} over HTTP, {connections} connections"
+    sides: dict[str, Sample] = {side: partial(once, side) for side in SIDES}
     samples = await in_turns(title, sides, bench)
     yield compare(title, "requests/s", samples, targets={"bare": at_least(target)})
     yield compare(f"{title}, 99th percentile", "ms", {side: found[1:] for side, found in slowest.items()}, targets={})
 
 
-async def _load(what: str, connections: int, seconds: int, token: str, script: Path, side: str) -> tuple[float, float]:
+async def _load(
+    what: str, connections: int, seconds: int, token: str, script: Path, ports: Mapping[str, str], side: str
+) -> tuple[float, float]:
     """Requests per second, and the 99th percentile in milliseconds."""
-    url = f"http://127.0.0.1:{PORTS[side]}"
+    url = f"http://127.0.0.1:{ports[side]}"
     path = ["-s", str(script), f"{url}/commands/deposit"]
     if what == "queries":
         path = [f"{url}/queries/get-account?account_id=a1"]

@@ -22,7 +22,6 @@ from benchmarks.read_models import AccountRow, Accounts
 from examples.accounts.domain import Deposit
 
 ACCOUNTS = 100
-PORTS = {"everfold": 8_791, "bare": 8_792}
 
 
 class Wanted(msgspec.Struct):
@@ -67,14 +66,15 @@ class Server(uvicorn.Server):
 
     async def startup(self, *arguments: object, **options: object) -> None:
         await super().startup(*arguments, **options)  # type: ignore[arg-type]  # pyright: ignore
-        say(f"ready {self.token}")
+        port = self.servers[0].sockets[0].getsockname()[1]
+        say(f"{port} {self.token}")
 
 
 def main(side: str, path: Path) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
     api, token = (bare(), "") if side == "bare" else asyncio.run(everfold(path))
-    config = uvicorn.Config(api, port=PORTS[side], access_log=False, log_level="warning", loop="uvloop")
+    config = uvicorn.Config(api, port=0, access_log=False, log_level="warning", loop="uvloop")
     server = Server(config)
     server.token = token
     threading.Thread(target=_until_told, args=(server,), daemon=True).start()

@@ -81,7 +81,7 @@ async def test_many_that_use_it_first_at_the_same_time_open_it_once(path: Path) 
             engine, other = (one, two) if number % 2 else (two, one)
             await engine.views.write(putting(str(number)))
             assert len(await other.views.read(names)) == number + 1
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("everfold")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("everfold-views")] == []
 
 
 async def test_its_settings_are_those_of_the_log_but_for_the_sync(path: Path) -> None:

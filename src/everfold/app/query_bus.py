@@ -46,12 +46,13 @@ class QueryBus:
         definition = message_definition(type(query))
         if definition is None or type(query) not in self._handlers:
             raise self._unknown(query)
+        metadata = current_metadata()
         envelope = Envelope(
             message=query,
             kind="query",
             name=definition.name,
-            id=self._new_id(),
-            metadata=current_metadata(),
+            id=metadata.correlation_id or self._new_id(),  # nothing will point at it: what it belongs to is enough
+            metadata=metadata,
             timeout=timeout,
             wanted=wanted,
             as_of=as_of,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from everfold.deadlines import deadline
 from everfold.engines.head_watch import HeadWatch
 
 __all__ = ["Freshness"]
@@ -16,6 +19,7 @@ class Freshness:
         self.moves = 0
         """How often it has moved, so that one can see whether it did meanwhile."""
         self._watch = HeadWatch()
+        self._hurry = asyncio.Event()
 
     def moved(self, position: int, changed: int) -> None:
         """The projection is at this position now."""
@@ -26,4 +30,14 @@ class Freshness:
 
     async def change(self, seconds: float) -> bool:
         """Wait until it moves in this process; False: it did not within these seconds."""
+        self._hurry.set()
         return await self._watch.change(self._watch.deadline(seconds))
+
+    async def awaited(self, seconds: float) -> None:
+        """Wait until somebody waits for it to move, at most so long; whoever has come since the last time counts."""
+        try:
+            with deadline(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+        self._hurry.clear()

@@ -123,6 +123,7 @@ class ReadSide:
             codec=tools.codec,
             clock=tools.clock,
             moved=view.freshness.moved,
+            awaited=None if view.definition.mode == "inline" else view.freshness.awaited,
         )
         await runner.prepare()  # so that there is something to ask, and appends to carry, as soon as the app runs
         if view.definition.mode == "inline":

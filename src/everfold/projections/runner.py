@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,11 @@ __all__ = ["ProjectionRunner"]
 
 Moving = Callable[[int, int], None]
 """Told the position that was reached, and the last one that changed anything."""
+Awaiting = Callable[[float], Awaitable[None]]
+"""Waits until somebody waits for the projection to move, at most so many seconds."""
+GATHER = 0.01
+"""Seconds for which events gather when they come more quickly than that: many small transactions cost the writers
+more than they give the readers."""
 
 
 class ProjectionRunner:
@@ -36,6 +41,7 @@ class ProjectionRunner:
         codec: Codec,
         clock: Clock,
         moved: Moving,
+        awaited: Awaiting | None = None,
     ) -> None:
         self.projection = projection
         self.fingerprint = fingerprint
@@ -43,6 +49,8 @@ class ProjectionRunner:
         self._codec = codec
         self._clock = clock
         self._moved = moved
+        self._awaited = awaited
+        self._rested = -GATHER
         self._build: ConsumerRow | None = None
         self._consumer: BuildConsumer | None = None
         self._was_active = False
@@ -157,9 +165,16 @@ class ProjectionRunner:
         """A build that was made beside another, or that an older program comes back to, takes its place."""
         if self._was_active or self._chosen.state == ACTIVE:
             self._was_active = True
+            await self._let_gather()
             return
         switch = partial(activate, dialect=self._database.dialect, projection=self.projection, build=self._chosen.build)
         if not await self._database.write(switch):
             return  # the active build is further: at the next span
         self._was_active = True
         await self.running.resume(self.running.token)
+
+    async def _let_gather(self) -> None:
+        """Rest a moment when batches follow each other quickly, unless somebody waits for one."""
+        if self._awaited is not None and self._clock.monotonic() - self._rested < GATHER:
+            await self._awaited(GATHER)
+        self._rested = self._clock.monotonic()
