@@ -87,7 +87,7 @@ lock: ## pin the newest allowed versions; UPGRADE= changes only what must change
 	$(SAY) 'uv: resolve and pin'
 	@test -x $(VENV)-lock/bin/python || $(PYTHON) -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/lock.txt
-	@$(PIN) pyproject.toml --all-extras --group build --group test --group lint --group bench -o requirements/dev.txt
+	@$(PIN) pyproject.toml --all-extras --group build --group test --group embedding --group lint --group bench -o requirements/dev.txt
 	@$(PIN) pyproject.toml --all-extras --group build --constraint requirements/dev.txt -o requirements/demo.txt
 	@$(PIN) pyproject.toml --extra cli --extra http --constraint requirements/dev.txt -o requirements/image.txt
 	@$(PIN) --group lock -o requirements/lock.txt

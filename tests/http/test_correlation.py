@@ -4,6 +4,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from everfold.codec.metadata import current_metadata, metadata
 from everfold.http.api import HttpApi
 from everfold.log.selection import EVERYTHING
 from tests.http.guarded import asking, guarded, tokens_of
@@ -40,6 +41,16 @@ async def test_where_there_is_nothing_the_answer_has_it_too(
     lines = [record for record in caplog.records if record.name == "everfold.access"]
     assert [(vars(line)["operation"], vars(line)["status"]) for line in lines] == [("none", 404), ("none", 405)]
     assert "very-private" not in str([vars(line) for line in lines])
+
+
+async def test_what_a_host_has_said_about_the_request_stays(bank_api: HttpApi, client: httpx.AsyncClient) -> None:
+    with metadata(tenant="north", correlation_id="of the host"):
+        await client.post("/accounts", json=ANN)
+        await client.post("/accounts", json=ANN | {"account_id": "a2"}, headers={HEADER: "c-1"})
+        assert current_metadata().correlation_id == "of the host"
+    assert await recorded(bank_api) == ["of the host", "c-1"]
+    records = await bank_api.app.store.engine.read(EVERYTHING, after=0, limit=100)
+    assert {record.metadata.tenant for record in records} == {"north"}
 
 
 @pytest.mark.parametrize("given", [b"x" * 201, b"tab\there", b""])

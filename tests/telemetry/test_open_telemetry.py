@@ -259,8 +259,9 @@ async def test_without_an_sdk_nothing_is_changed(folder: Path) -> None:
         with metadata(traceparent=TRACEPARENT):
             done = await app.execute(OpenAccount(account_id="a1", owner="Ann"))
         await app.ask(GetAccount(account_id="a1"), after=done)
-        (record,) = await app.store.engine.read(EVERYTHING, after=0, limit=10)
-    assert record.metadata.traceparent == TRACEPARENT
+        await app.execute(Deposit(account_id="a1", amount=1))
+        records = await app.store.engine.read(EVERYTHING, after=0, limit=10)
+    assert [record.metadata.traceparent for record in records] == [TRACEPARENT, None]
 
 
 def test_it_is_not_imported_unless_it_is_wanted() -> None:

@@ -15,8 +15,8 @@ import pytest
 from msgspec import Meta
 
 from everfold import App, Data, Event, event, upcast
-from everfold.testing import golden
 from everfold.domain.example_values import example_data
+from everfold.testing import golden
 
 
 class Paid(Event, name="paid"):
