@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from benchmarks.child import say
+from benchmarks.child import heard, say
 from benchmarks.everfold_side import bank, open_accounts
 from benchmarks.read_models import AccountRow, Accounts
 from examples.accounts.domain import Deposit
@@ -46,44 +47,51 @@ def bare() -> ASGIApp:
     return Starlette(routes=routes)
 
 
-async def everfold(path: Path) -> tuple[ASGIApp, str]:
-    """The service, and a token for it."""
+async def serve_everfold(path: Path) -> None:
+    """The service, as ``everfold run`` serves it; first it says its port, and a token."""
     from everfold.http import HttpApi
     from everfold.http.gate import GateKeeper
+    from everfold.http.server import HttpServer, listen, settle_memory
 
     app = bank(path, Accounts)
+    app.override(port=0)
     gate = GateKeeper(app)
-    async with app:
+    api = HttpApi(app, gate=gate)
+    async with api.lifespan():
         await open_accounts(app, [f"a{number}" for number in range(ACCOUNTS)])
         token = await gate.authentication.tokens.create("benchmark", ["operator"])
-    return HttpApi(app, gate=gate), token
+        settings = app.settings().values
+        listening = listen(settings)
+        server = HttpServer(api, settings, when_stopping=api.end_live, when_serving=settle_memory)
+        serving = asyncio.create_task(server.serve([listening]))
+        say(f"{listening.getsockname()[1]} {token}")
+        await heard()
+        server.stop()
+        await serving
+        listening.close()
 
 
-class Server(uvicorn.Server):
-    """Says when it listens."""
+class BareServer(uvicorn.Server):
+    """Says its port once it listens."""
 
-    token = ""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        say(f"{self.servers[0].sockets[0].getsockname()[1]}")
 
-    async def startup(self, *arguments: object, **options: object) -> None:
-        await super().startup(*arguments, **options)  # type: ignore[arg-type]  # pyright: ignore
-        port = self.servers[0].sockets[0].getsockname()[1]
-        say(f"{port} {self.token}")
+
+async def serve_bare() -> None:
+    """The handler that does nothing."""
+    server = BareServer(uvicorn.Config(bare(), port=0, access_log=False, log_level="warning", http="httptools"))
+    serving = asyncio.create_task(server.serve())
+    await heard()
+    server.should_exit = True
+    await serving
 
 
 def main(side: str, path: Path) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
-    api, token = (bare(), "") if side == "bare" else asyncio.run(everfold(path))
-    config = uvicorn.Config(api, port=0, access_log=False, log_level="warning", loop="uvloop")
-    server = Server(config)
-    server.token = token
-    threading.Thread(target=_until_told, args=(server,), daemon=True).start()
-    server.run()
-
-
-def _until_told(server: Server) -> None:
-    sys.stdin.read()
-    server.should_exit = True
+    uvloop.run(serve_bare() if side == "bare" else serve_everfold(path))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ async def serve(
     if listening is None:
         return await _run(plan, app_of(service), stopping, tell)
     from everfold.http.api import HttpApi
-    from everfold.http.server import HttpServer, url_of
+    from everfold.http.server import HttpServer, settle_memory, url_of
 
     api = HttpApi(service) if isinstance(service, App) else service
     app, url = api.app, url_of(listening)
@@ -123,6 +123,7 @@ async def serve(
                 async with _told(plan, app, head, server.stop):
                     ending = asyncio.ensure_future(server.serve([listening]))
                     await _first(serving.wait(), ending)
+                    settle_memory()
                     link = await _sign_in(plan, api, url)
                     tell(Started(app.name, lines_about(app, head, url=url, link=link)))
                     await ending

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -30,6 +31,12 @@ encode = msgspec.json.Encoder(enc_hook=_plain).encode
 """Any value that a query answers or a command replies."""
 
 
+@cache
+def _raw(name: str) -> bytes:
+    """The name of a header as it is sent. There are few."""
+    return name.lower().encode("latin-1")
+
+
 class JsonResponse(Response):
     """A value as JSON, encoded as the log encodes it."""
 
@@ -42,4 +49,4 @@ class JsonResponse(Response):
         self.body = body = encode(value)
         self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         if headers:
-            self.raw_headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
+            self.raw_headers += [(_raw(name), text.encode("latin-1")) for name, text in headers.items()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from everfold.http.json_response import JsonResponse
+
 __all__ = ["POLICY", "page_policy", "with_security_headers"]
 
 POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -21,6 +23,9 @@ _WITH_POLICY = (*_HEADERS, (_POLICY_HEADER, POLICY.encode()))
 def with_security_headers(response: Response) -> Response:
     """The response itself, with the headers. A policy for its content that it has already is kept."""
     headers = response.raw_headers
+    if type(response) is JsonResponse:  # has none
+        headers.extend(_WITH_POLICY)
+        return response
     for name, _ in headers:
         if name == _POLICY_HEADER:
             headers.extend(_HEADERS)

@@ -7,6 +7,7 @@ no opinion about signals and logs. Used by ``everfold run``, and by tests.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable, Generator
@@ -19,7 +20,7 @@ from everfold.app.settings import Settings
 from everfold.errors import ConfigurationError
 from everfold.http.connection import Connection
 
-__all__ = ["HttpServer", "listen", "url_of"]
+__all__ = ["HttpServer", "listen", "settle_memory", "url_of"]
 
 BACKLOG = 2_048
 FILES_FOR_OTHERS = 200
@@ -47,6 +48,17 @@ def listen(settings: Settings) -> socket.socket:
         ) from error
     listening.setblocking(False)
     return listening
+
+
+def settle_memory() -> None:
+    """Have the garbage collector pass over what was made at the start, and look less often at what requests make.
+
+    For the whole process, so only for one that is ours. What a request makes is freed without the collector, nearly all
+    of it; by default it looks for cycles after every few requests, which costs up to a fifth of their time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
 
 
 def url_of(listening: socket.socket) -> str:
