@@ -214,10 +214,11 @@ async def test_it_comes_to_an_end_while_appends_never_pause(store: StoreMaker) -
             await app.execute(Open(account=key))
             while not stop:
                 await app.execute(Pay(account=key, amount=1))
+                await asyncio.sleep(0.002)  # in memory they would else leave no processor to project with
 
         writing = [asyncio.create_task(write(f"k{number}")) for number in range(8)]
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 for _ in range(3):
                     await app.projections.rebuild("ledger")
         finally:

@@ -28,6 +28,8 @@ Merges = Callable[[Record, Record], bool]
 """Whether two neighbours are read as one pair."""
 REST = 4
 """How long to rest between batches for others, in times of what the batch took."""
+LONGEST_REST = 0.1
+"""In seconds: what took long has itself been waiting for the others, and would otherwise wait for ever longer."""
 
 
 class BuildConsumer:
@@ -141,7 +143,7 @@ async def build_up(
             if gives_way:
                 before, head = head, await engine.wait(-1)
                 if head > before:
-                    await asyncio.sleep(REST * (monotonic() - started))
+                    await asyncio.sleep(min(REST * (monotonic() - started), LONGEST_REST))
                 started = monotonic()
     finally:
         await spans.aclose()
