@@ -6,10 +6,10 @@ Then it is what ``everfold run examples.shop.app:app`` is: stop it with Ctrl-C.
 import argparse
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 
+from everfold.http.server import free_port
 from everfold.security.authentication import Authentication
 from examples.shop.app import shop_app
 from examples.shop.made_up_data import fill
@@ -27,7 +27,7 @@ def main() -> int:
     token = asyncio.run(prepare(options.store, needs_token=not options.only_fill))
     if options.only_fill:
         return 0
-    port = free_port(options.port)
+    port = free_port(HOST, options.port)
     say_what_to_try(f"http://{HOST}:{port}", token)
     return serve(options.store, port)
 
@@ -41,18 +41,6 @@ async def prepare(store: str, *, needs_token: bool) -> str:
             return ""
         name = f"demo-{app.new_id()[-8:]}"
         return await Authentication(app).tokens.create(name, ["operator"], seconds=A_DAY, by="examples.shop")
-
-
-def free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trying.bind((HOST, port))
-            except OSError:
-                continue
-            return int(trying.getsockname()[1])
-    return wanted
 
 
 def say_what_to_try(url: str, token: str) -> None:

@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from everfold import (
-    Aggregate,
     App,
-    Command,
     Event,
-    Events,
     Projection,
     Query,
     ReadModel,
     Record,
     Table,
     answer,
-    decide,
-    evolve,
     project,
 )
 from everfold.app.operator_actions import AUDIT_STREAM, OperatorActionEnded, OperatorActionStarted
@@ -30,30 +25,9 @@ from everfold.migration.export import export_store
 from everfold.security.audit import audit_of, audit_on
 from everfold.security.audited_operations import audited_operations
 from everfold.security.principal import Principal, acting_as
+from tests.security.counting import Counted, Counter, CountOne
 
 ANN = Principal(name="ann", roles=frozenset({"operator"}))
-
-
-class Counted(Event):
-    pass
-
-
-class CountOne(Command):
-    counter: str
-
-
-class Counter(Aggregate, key="counter"):
-    """Counts."""
-
-    count: int = 0
-
-    @decide
-    def one(self, command: CountOne) -> Events:
-        yield Counted()
-
-    @evolve
-    def counted(self, event: Counted) -> None:
-        self.count += 1
 
 
 class Total(ReadModel, key="id"):

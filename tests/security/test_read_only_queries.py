@@ -8,11 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from everfold import (
-    Aggregate,
     App,
-    Command,
-    Event,
-    Events,
     Projection,
     Query,
     ReadModel,
@@ -20,34 +16,11 @@ from everfold import (
     Repository,
     Table,
     answer,
-    decide,
-    evolve,
     project,
 )
 from everfold.errors import BrokenRule, EverfoldError
 from everfold.store.event_store import EventStore
-
-
-class Counted(Event):
-    pass
-
-
-class CountOne(Command):
-    counter: str
-
-
-class Counter(Aggregate, key="counter"):
-    """Counts."""
-
-    count: int = 0
-
-    @decide
-    def one(self, command: CountOne) -> Events:
-        yield Counted()
-
-    @evolve
-    def counted(self, event: Counted) -> None:
-        self.count += 1
+from tests.security.counting import Counted, Counter, CountOne
 
 
 class Total(ReadModel, key="id"):

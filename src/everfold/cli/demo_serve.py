@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING
 
 import click
 
 from everfold.cli.output import is_quiet, show
 from everfold.cli.run import run_here
-from everfold.cli.serving import Plan, app_of, find_planned
+from everfold.cli.serving import Plan, app_of, check_installed, find_planned
 
 if TYPE_CHECKING:
     from everfold.app.application import App
@@ -24,24 +23,15 @@ TOKEN_SECONDS = 86_400.0
 
 def serve_demo(store: str, key: str, port: int | None) -> None:
     """Serve it. ``key``: of an account to ask for. ``port``: the usual one, or another if that is taken."""
-    settings = {"store": store, "host": HOST, "port": port or _free_port(PORT if port is None else 0)}
+    check_installed()
+    from everfold.http.server import free_port
+
+    settings = {"store": store, "host": HOST, "port": port or free_port(HOST, PORT if port is None else 0)}
     plan = Plan(application=MODULE, settings=settings, is_quiet=is_quiet(), shows_link=True)
     service = find_planned(plan)
     token = asyncio.run(_token(app_of(service)))
     _say_what_to_try(f"http://{HOST}:{settings['port']}", token, key)
     run_here(plan, service)
-
-
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trying.bind((HOST, port))
-            except OSError:
-                continue
-            return int(trying.getsockname()[1])
-    return 0
 
 
 async def _token(app: App) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from everfold.app.application import App
     from everfold.http.api import HttpApi
 
-__all__ = ["Plan", "Started", "find_planned", "open_socket", "run_loop", "serve"]
+__all__ = ["Plan", "Started", "app_of", "check_installed", "find_planned", "open_socket", "run_loop", "serve"]
 
 R = TypeVar("R")
 NEEDED = ("starlette", "uvicorn", "httptools")

@@ -1,7 +1,7 @@
 """Serves an ASGI application over sockets, until it is told to stop: then it finishes what it has accepted.
 
 uvicorn does the HTTP; this adds what a service of ours needs: limits for slow clients, an end that loses nothing, and
-no opinion about signals and logs. Used by ``everfold run``, and by tests.
+no opinion about signals and logs. Used by ``everfold run``, the demos and tests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from everfold.app.settings import Settings
 from everfold.errors import ConfigurationError
 from everfold.http.connection import Connection
 
-__all__ = ["HttpServer", "listen", "settle_memory", "url_of"]
+__all__ = ["HttpServer", "free_port", "listen", "settle_memory", "url_of"]
 
 BACKLOG = 2_048
 FILES_FOR_OTHERS = 200
@@ -48,6 +48,19 @@ def listen(settings: Settings) -> socket.socket:
         ) from error
     listening.setblocking(False)
     return listening
+
+
+def free_port(host: str, wanted: int) -> int:
+    """The wanted port, or one that is free when somebody has it; it may be taken before it is listened on."""
+    for port in (wanted, 0):
+        with socket.socket() as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trying.bind((host, port))
+            except OSError:
+                continue
+            return int(trying.getsockname()[1])
+    return wanted
 
 
 def settle_memory() -> None:

@@ -142,10 +142,6 @@ class SqlTable:
         for index in sorted(self.table.indexes, key=lambda index: str(index.name)):
             yield str(sa.schema.CreateIndex(index).compile(dialect=dialect))
 
-    def statement_to_drop(self) -> str:
-        """The statement that drops the table, if it is there."""
-        return str(sa.schema.DropTable(self.table, if_exists=True).compile(dialect=DIALECTS[self.dialect]))
-
 
 def _options(dialect: str) -> dict[str, Any]:
     """SQLite checks the types of a strict table, and keeps the rows of one without rowids in their key's index."""
