@@ -1,4 +1,4 @@
-# everfold with its HTTP service and its command line, for your code:
+# everfold with its HTTP service, its command line and what it needs for PostgreSQL, for your code:
 #
 #   docker build -t everfold .
 #   docker run --rm -p 127.0.0.1:8000:8000 -v everfold:/data everfold run everfold.cli.demo_bank:app

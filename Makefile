@@ -15,7 +15,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test format lint types unit coverage bench lock clean
+.PHONY: help demo test format lint types unit postgres coverage bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: $(VENV)/.demo ## show what it does; on a terminal then serve accounts, ord
 	  printf '\n%s\n' 'Serve accounts, orders and products: $(BIN)/python -m examples.shop'; \
 	fi
 
-test: lint types coverage ## run every check; the same as CI
+test: lint types coverage ## run every check
 
 format: $(VENV)/.dev ## rewrite the code in the house format
 	$(SAY) 'ruff: fix and format'
@@ -54,6 +54,10 @@ types: $(VENV)/.dev ## check types with mypy and pyright, both strict
 unit: $(VENV)/.dev ## run pytest alone; ARGS="-k name" is passed on
 	$(SAY) 'pytest'
 	@$(BIN)/python -m pytest $(ARGS)
+
+postgres: $(VENV)/.dev ## run the tests that use PostgreSQL, on the programs in PG_BIN
+	$(SAY) 'pytest on PostgreSQL $(PG_BIN)'
+	@$(BIN)/python -m pytest -n $(WORKERS) -k postgres $(ARGS)
 
 coverage: $(VENV)/.dev ## run pytest with coverage
 	$(SAY) 'pytest with coverage'
@@ -89,7 +93,7 @@ lock: ## pin the newest allowed versions; UPGRADE= changes only what must change
 	@$(VENV)-lock/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements/lock.txt
 	@$(PIN) pyproject.toml --all-extras --group build --group test --group embedding --group lint --group bench -o requirements/dev.txt
 	@$(PIN) pyproject.toml --all-extras --group build --constraint requirements/dev.txt -o requirements/demo.txt
-	@$(PIN) pyproject.toml --extra cli --extra http --constraint requirements/dev.txt -o requirements/image.txt
+	@$(PIN) pyproject.toml --extra cli --extra http --extra postgres --constraint requirements/dev.txt -o requirements/image.txt
 	@$(PIN) --group lock -o requirements/lock.txt
 
 clean: ## remove everything the other targets made

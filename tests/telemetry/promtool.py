@@ -1,10 +1,9 @@
 """Prometheus' own tool, which checks rules and metrics: in Debian's package ``prometheus``."""
 
-import os
 import shutil
 import subprocess
 
-import pytest
+from tests.required_engines import missing
 
 
 def promtool(*arguments: str, text: str = "") -> str:
@@ -14,10 +13,7 @@ def promtool(*arguments: str, text: str = "") -> str:
     """
     program = shutil.which("promtool")
     if program is None:
-        problem = "promtool is not installed: apt-get install --no-install-recommends prometheus"
-        if os.environ.get("REQUIRE_ENGINES"):
-            pytest.fail(problem)
-        pytest.skip(problem)
+        missing("promtool", "promtool is not installed: apt-get install --no-install-recommends prometheus")
     ran = subprocess.run([program, *arguments], input=text, check=False, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout

@@ -58,7 +58,8 @@ class App:
             account = await app.load(Account, "a1")
 
     ``parts``: aggregates, decision models, projections, further events, upcasters. ``store``: a URL or file path
-    (``sqlite:///bank.db``, ``memory:``), or an engine. ``services``: instances that function handlers ask for by type.
+    (``sqlite:///bank.db``, ``postgresql://host/database``, ``memory:``), or an engine. ``services``: instances that
+    function handlers ask for by type.
     ``middlewares``: of your own, inside the built-in ones. ``authorize``: a policy asked for every message. Other
     keyword arguments are settings (``app.settings``). Nothing is opened before the app is entered.
     """
@@ -210,9 +211,8 @@ class App:
 
     def _declared(self) -> Declared:
         settings = self.settings().values
-        url = settings.store or f"{self.name}.db"
         return Declared(
-            engine=self.engine or connect(url, clock=self.clock, lock_timeout=settings.lock_timeout),
+            engine=self.engine or self._connect(settings),
             codec=self._codec(settings),
             settings=settings,
             commands=self.parts.command_handlers,
@@ -229,6 +229,10 @@ class App:
             rng=self.rng,
             new_id=self.new_id,
         )
+
+    def _connect(self, settings: Settings) -> Engine:
+        url, timeout, size = settings.store or f"{self.name}.db", settings.lock_timeout, settings.pool_size
+        return connect(url, name=self.name, clock=self.clock, lock_timeout=timeout, pool_size=size)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

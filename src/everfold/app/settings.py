@@ -32,7 +32,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything that can be set, with its default."""
 
     store: str | None = None
-    """The store's URL or file path; by default ``./<app name>.db``, an SQLite file."""
+    """The store's URL or file path; by default ``./<app name>.db``, an SQLite file. In PostgreSQL
+    (``postgresql://user@host/database``) the application has the schema of its name, unless ``?schema=`` names one."""
+    pool_size: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """How many connections a process reads with (PostgreSQL); two or three more write and listen."""
     max_event_bytes: Annotated[int, Meta(ge=1)] = DEFAULT_MAX_EVENT_BYTES
     """The largest event, in bytes of JSON."""
     hot_aggregates: Annotated[int, Meta(ge=0)] = 10_000

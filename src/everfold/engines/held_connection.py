@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from everfold.errors import StoreError, StoreReadOnly
 
@@ -35,8 +35,13 @@ class HeldConnection(sqlite3.Connection):
         return False
 
 
-def check_under_way(connection: sqlite3.Connection) -> None:
-    """Some errors make SQLite undo a whole transaction: statements that follow would be committed one by one."""
+class _InTransaction(Protocol):
+    @property
+    def in_transaction(self) -> bool: ...
+
+
+def check_under_way(connection: _InTransaction) -> None:
+    """Some errors undo a whole transaction: in SQLite, statements that follow would be committed one by one."""
     if not connection.in_transaction:
         raise StoreError(
             "The transaction was ended while a job or a projection was using it. Nothing was stored. Let errors of the "

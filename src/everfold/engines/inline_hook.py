@@ -6,8 +6,8 @@ Used by every engine, in the transaction of each append.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from everfold.engines.held_connection import check_under_way
 from everfold.errors import ProjectionFailed
@@ -28,7 +28,7 @@ class InlineHook:
         self._is_current = False
         self._failure: BaseException | None = None
 
-    def begin(self, connection: sqlite3.Connection, *, head: int, is_changed: bool, read: ReadRecords) -> None:
+    def begin(self, connection: Any, *, head: int, is_changed: bool, read: ReadRecords) -> None:
         """A transaction has begun, or goes on behind a savepoint."""
         self._connection = connection
         self._failure = None

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from everfold.errors import StoreClosed
 
@@ -21,13 +20,20 @@ __all__ = ["WorkerPool"]
 
 _log = logging.getLogger("everfold.engines")
 T = TypeVar("T")
-_Entry = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", "_Replies"]
 
 
-class WorkerPool:
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=_Closable)
+_Entry = tuple[Callable[[Any], Any], "asyncio.Future[Any]", "_Replies"]
+
+
+class WorkerPool(Generic[C]):
     """A thread for each connection."""
 
-    def __init__(self, connections: Sequence[sqlite3.Connection], *, name: str = "everfold-reader") -> None:
+    def __init__(self, connections: Sequence[C], *, name: str = "everfold-reader") -> None:
         self._connections = connections
         self._jobs: SimpleQueue[_Entry | None] = SimpleQueue()
         self._replies: _Replies | None = None
@@ -39,7 +45,7 @@ class WorkerPool:
         for thread in self._threads:
             thread.start()
 
-    async def do(self, job: Callable[[sqlite3.Connection], T]) -> T:
+    async def do(self, job: Callable[[C], T]) -> T:
         """Have the job done with one of the connections; its result or exception.
 
         Cancelling the caller does not stop a job that was begun. StoreClosed when the pool was closed before.
@@ -57,7 +63,7 @@ class WorkerPool:
             replies = self._replies = _Replies(loop)
         return replies
 
-    def _work(self, connection: sqlite3.Connection) -> None:
+    def _work(self, connection: C) -> None:
         while entry := self._jobs.get():
             job, future, replies = entry
             if not future.cancelled():
@@ -83,8 +89,8 @@ class WorkerPool:
 
 
 def _do(
-    job: Callable[[sqlite3.Connection], Any],
-    connection: sqlite3.Connection,
+    job: Callable[[Any], Any],
+    connection: Any,
     future: asyncio.Future[Any],
     replies: _Replies,
 ) -> None:

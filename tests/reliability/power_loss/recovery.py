@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from sqlite3 import Connection
 
+from everfold.engines.pages import Range
 from everfold.engines.sqlite.connection import connect
 from everfold.engines.sqlite.integrity import verify_records
-from everfold.engines.sqlite.reader import STATEMENTS, Range, read_checkpoint, read_page, read_reply, read_snapshot
+from everfold.engines.sqlite.reader import STATEMENTS, read_checkpoint, read_page, read_reply, read_snapshot
 from everfold.engines.sqlite.schema import inspect_file, upgrade
 from everfold.engines.sqlite.store_file import StoreFile
 from everfold.log.selection import EVERYTHING

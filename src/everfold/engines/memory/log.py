@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from everfold.engines.conflicts import outdated, stale
 from everfold.engines.continuation import check_continues
 from everfold.errors import StoreError
 from everfold.log.checkpoint import Checkpoint
@@ -61,22 +62,14 @@ class MemoryLog:
         for part in appends:
             version = versions.get(part.stream, self.version(part.stream))
             if part.expected is not None and part.expected != version:
-                return Conflicted(
-                    f"The stream {part.stream!r} has version {version} and not the expected {part.expected}.",
-                    stream=part.stream,
-                    expected=part.expected,
-                    actual=version,
-                )
+                return stale(part, version)
             versions[part.stream] = version + len(part.records)
         return None
 
     def _judge_condition(self, condition: Condition) -> Conflicted | None:
         for record in self.records[max(condition.after, 0) :]:
             if condition.selection.matches(record):
-                return Conflicted(
-                    f"The record at position {record.position} is newer than what was decided on.",
-                    stream=record.stream,
-                )
+                return outdated(record.position, record.stream)
         return None
 
     def store(self, write: Write) -> Appended:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from everfold.clock import Clock, SystemClock
 from everfold.engines.head_watch import HeadWatch
+from everfold.engines.pages import Range
 from everfold.engines.sqlite.connection import SYNCHRONOUS
 from everfold.engines.sqlite.failures import is_busy, translate, translated
 from everfold.engines.sqlite.file_threads import FileThreads, start_threads
@@ -19,7 +20,6 @@ from everfold.engines.sqlite.integrity import verify_records
 from everfold.engines.sqlite.read_database import Beside, Views, views_path
 from everfold.engines.sqlite.reader import (
     STATEMENTS,
-    Range,
     read_bare_stream,
     read_checkpoint,
     read_checkpoints,

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from everfold.engines.inline_hook import InlineHook
-from everfold.engines.sqlite.reader import Range, read_page, records_of
+from everfold.engines.pages import Range, records_of
+from everfold.engines.sqlite.reader import read_page
 from everfold.log.read_database import AppendHook
 from everfold.log.record import Record
 from everfold.log.selection import Selection

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from everfold.engines.sqlite.reader import STATEMENTS, Range
+from everfold.engines.pages import Range
+from everfold.engines.sqlite.reader import STATEMENTS
 from everfold.errors import StoreCorrupt
 from everfold.log.integrity import Damage, Verified
 from everfold.log.record import checksum

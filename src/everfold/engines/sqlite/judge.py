@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from everfold.engines.sqlite.reader import STATEMENTS, Range, read_page
+from everfold.engines.conflicts import outdated, stale
+from everfold.engines.pages import Range
+from everfold.engines.sqlite.reader import STATEMENTS, read_page
 from everfold.log.condition import Condition
 from everfold.log.record import Record
 from everfold.log.selection import Selection
@@ -64,18 +66,16 @@ class Judge:
     def verdict(self, write: Write) -> Conflicted | None:
         """The first thing that speaks against the write, or None. Nothing has been stored of it yet."""
         if write.condition and (newer := self._newer(write.condition)):
-            return Conflicted(
-                f"The record at position {newer.position} is newer than what was decided on.", stream=newer.stream
-            )
+            return outdated(newer.position, newer.stream)
         if len(write.appends) == 1:
             part = write.appends[0]
             version = self.version(part.stream)
-            return None if part.expected is None or part.expected == version else _stale(part, version)
+            return None if part.expected is None or part.expected == version else stale(part, version)
         reached: dict[str, int] = {}
         for part in write.appends:
             version = reached.get(part.stream, self.version(part.stream))
             if part.expected is not None and part.expected != version:
-                return _stale(part, version)
+                return stale(part, version)
             reached[part.stream] = version + len(part.records)
         return None
 
@@ -105,12 +105,3 @@ class Judge:
         self._flush()
         found = read_page(self._connection, selection, Range.of(after, None, 1, backwards=True))
         return found[0] if found else None
-
-
-def _stale(part: StreamAppend, version: int) -> Conflicted:
-    return Conflicted(
-        f"The stream {part.stream!r} has version {version} and not the expected {part.expected}.",
-        stream=part.stream,
-        expected=part.expected,
-        actual=version,
-    )

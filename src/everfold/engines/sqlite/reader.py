@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
-from heapq import merge
-from itertools import islice
-from operator import attrgetter
-from typing import Any
 
 import msgspec
 
+from everfold.engines.pages import END, Range, merged, records_of
 from everfold.engines.statements import load_statements
-from everfold.errors import StoreCorrupt
 from everfold.log.catalogue import StreamInfo
 from everfold.log.checkpoint import Checkpoint
 from everfold.log.idempotency import StoredReply
@@ -22,9 +18,7 @@ from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshot
 
 __all__ = [
-    "END",
     "STATEMENTS",
-    "Range",
     "read_bare_stream",
     "read_checkpoint",
     "read_checkpoints",
@@ -35,34 +29,10 @@ __all__ = [
     "read_snapshot",
     "read_stream",
     "read_streams",
-    "records_of",
 ]
 
 STATEMENTS = load_statements("everfold.engines.sqlite")
-END = 2**63 - 1
 HIGHEST_TEXT = "\U0010ffff"
-_decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
-_by_position = attrgetter("position")
-
-
-class Range(msgspec.Struct, frozen=True):
-    """Which part of the log or stream, how much of it, and in which direction."""
-
-    after: int
-    until: int
-    limit: int
-    backwards: bool
-
-    @classmethod
-    def of(cls, after: int, until: int | None, limit: int, *, backwards: bool) -> Range:
-        """The range that was asked for, within what SQLite can count."""
-        last = END if until is None else until
-        return cls(min(max(after, 0), END), min(max(last, 0), END), min(max(limit, 0), END), backwards)
-
-    @property
-    def direction(self) -> str:
-        """The ending of the statement's name."""
-        return "backwards" if self.backwards else "forwards"
 
 
 def read_page(connection: sqlite3.Connection, selection: Selection, span: Range) -> list[Record]:
@@ -72,7 +42,7 @@ def read_page(connection: sqlite3.Connection, selection: Selection, span: Range)
         return _read_part(connection, parts[0], span)
     with _one_view(connection):
         pages = [_read_part(connection, part, span) for part in parts]
-    return list(islice(_without_repeats(merge(*pages, key=_by_position, reverse=span.backwards)), span.limit))
+    return merged(pages, span)
 
 
 @contextmanager
@@ -86,14 +56,6 @@ def _one_view(connection: sqlite3.Connection) -> Generator[None]:
         yield
     finally:
         connection.execute("ROLLBACK")
-
-
-def _without_repeats(records: Iterable[Record]) -> Iterable[Record]:
-    last = -1
-    for record in records:
-        if record.position != last:
-            last = record.position
-            yield record
 
 
 def _read_part(connection: sqlite3.Connection, selection: Selection, span: Range) -> list[Record]:
@@ -151,35 +113,6 @@ def _shape(connection: sqlite3.Connection, selection: Selection) -> tuple[str, s
 
 def _json(values: tuple[str, ...]) -> str | None:
     return msgspec.json.encode(values).decode() if values else None
-
-
-def records_of(rows: Iterable[tuple[Any, ...]]) -> list[Record]:
-    """The records of rows of the table ``events``, all columns but the checksum."""
-    # The columns come in the order of Record's fields; only tags need decoding, and few records have any.
-    return [
-        Record(
-            position,
-            stream,
-            version,
-            type,
-            schema_version,
-            id,
-            recorded,
-            data,
-            metadata,
-            () if tags is None else _tags_of(position, tags),
-        )
-        for position, stream, version, type, schema_version, id, recorded, data, metadata, tags in rows
-    ]
-
-
-def _tags_of(position: int, tags: Any) -> tuple[str, ...]:
-    try:
-        return _decode_tags(tags)
-    except (msgspec.DecodeError, TypeError) as error:
-        raise StoreCorrupt(
-            f"The tags stored at position {position} are damaged ({error}). Restore a backup.", position=position
-        ) from error
 
 
 def read_stream(connection: sqlite3.Connection, stream: str, span: Range) -> list[Record]:

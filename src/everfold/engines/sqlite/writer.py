@@ -15,10 +15,11 @@ import msgspec
 
 from everfold.clock import Clock
 from everfold.engines.continuation import check_continues
+from everfold.engines.pages import Range
 from everfold.engines.sqlite.failures import infrastructure_error, translate
 from everfold.engines.sqlite.inline_rows import InlineRows
 from everfold.engines.sqlite.judge import Judge
-from everfold.engines.sqlite.reader import STATEMENTS, Range, read_page, read_reply
+from everfold.engines.sqlite.reader import STATEMENTS, read_page, read_reply
 from everfold.engines.sqlite.restoring import row_of
 from everfold.engines.sqlite.transactions import Transactions
 from everfold.engines.sqlite.write_ahead_log import BYTES_PER_COMMIT, BYTES_PER_ROW, CHECKPOINT_BYTES, LONG_LOG_PAGES

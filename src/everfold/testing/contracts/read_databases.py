@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -31,10 +32,15 @@ def create_rows(connection: Any) -> None:
     connection.execute("CREATE TABLE IF NOT EXISTS row_of_test (name TEXT PRIMARY KEY)")
 
 
+def _place(connection: Any) -> str:
+    """How the driver marks the place of a value."""
+    return "?" if isinstance(connection, sqlite3.Connection) else "%s"
+
+
 def put(connection: Any, *added: str) -> None:
     """A row for each name."""
     for name in added:
-        connection.execute("INSERT INTO row_of_test (name) VALUES (?)", (name,))
+        connection.execute(f"INSERT INTO row_of_test (name) VALUES ({_place(connection)})", (name,))
 
 
 def _fail(_connection: Any) -> None:

@@ -1,0 +1,1 @@
+"""The log in PostgreSQL: one schema of a database for each application, any number of processes."""

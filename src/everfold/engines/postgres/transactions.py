@@ -1,0 +1,156 @@
+"""The one connection of this process that writes to the log (another one: to the read models), a transaction at a time.
+
+Used by the writer and for read models. Runs in the thread that writes. What happens in ``whole`` and ``commit`` decides
+between stored, not stored and unknown; nothing else of the engine acknowledges anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from everfold.engines.held_connection import check_under_way
+from everfold.engines.postgres.connection import HeldConnection, Link, send
+from everfold.engines.postgres.failures import infrastructure_error, translate
+from everfold.errors import OutcomeUnknown, StoreError
+
+__all__ = ["Transactions", "opening"]
+
+T = TypeVar("T")
+SILENCE_SECONDS = 10
+"""How long a transaction of several messages may hear nothing of its client: one that was stopped holds locks."""
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+
+def opening(*, lock_timeout: float, more: str = "") -> str:
+    """The statements that begin a transaction. ``lock_timeout``: seconds; all limits are of this transaction only."""
+    waiting = max(int(lock_timeout * 1000), 1)
+    return (
+        f"{BEGIN};SET LOCAL lock_timeout={waiting};SET LOCAL statement_timeout={waiting + 30_000};"
+        f"SET LOCAL idle_in_transaction_session_timeout={SILENCE_SECONDS * 1000};{more}"
+    )
+
+
+class Transactions:
+    """Begins, commits and undoes them, and says honestly what became of each."""
+
+    def __init__(self, link: Link, *, shown: str, opening: str, closing: str = "COMMIT") -> None:
+        """``opening`` and ``closing``: statements around each transaction; the first of ``closing`` is the commit."""
+        self.shown = shown
+        self._link = link
+        self._opening = opening
+        self._closing = closing
+
+    def whole(self, statement: str) -> PGresult:
+        """A transaction of one statement in one message: the statement's result, when all of it is durable.
+
+        The server begins when the whole message has arrived: a client that is stopped holds no lock. Raises the
+        driver's error, or a ``StoreError``, when surely nothing was stored.
+        """
+        connection = self._link.use()
+        opened = self._opening.count(";")
+        results = self._send(connection, f"{self._opening}{statement};{self._closing}", commit=opened + 1)
+        return results[opened]
+
+    def look(self, job: Callable[[HeldConnection], T]) -> T:
+        """Look something up that belongs to what ``whole`` has just committed."""
+        try:
+            return job(self._link.use())
+        except (psycopg.Error, StoreError) as error:
+            raise self._unknown(str(error).strip()) from error
+
+    def begin(self) -> HeldConnection:
+        """Begin one of several messages."""
+        connection = self._link.use()
+        try:
+            results = send(connection, self._opening)
+        except psycopg.Error as error:
+            self._lose(error)
+        self._refuse_failed(connection, results)
+        return connection
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._send(self._link.use_begun(), self._closing, commit=0)
+
+    def _send(self, connection: HeldConnection, message: str, *, commit: int) -> list[PGresult]:
+        """``commit``: which of the results is that of the COMMIT."""
+        connection.warnings.clear()
+        try:
+            results = send(connection, message)
+        except UnicodeEncodeError:
+            raise  # it never left
+        except BaseException as error:
+            self._link.drop()
+            raise self._unknown(str(error).strip() or type(error).__name__) from error
+        self._refuse_failed(connection, results[: commit + 1], commit=commit)
+        if connection.warnings:  # the commit was not confirmed by the standbys that it has to wait for
+            self._settle(connection)
+            raise self._unknown(connection.warnings[0])
+        if results[-1].status == ExecStatus.FATAL_ERROR:
+            self._settle(connection)  # what failed came behind the commit: a hint to others, which they can do without
+        return results
+
+    def _refuse_failed(self, connection: HeldConnection, results: list[PGresult], *, commit: int | None = None) -> None:
+        for number, result in enumerate(results):
+            if result.status == ExecStatus.FATAL_ERROR:
+                is_lost = result.error_field(DiagnosticField.SQLSTATE) is None
+                has_ended = result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) != b"ERROR"
+                error = error_from_result(result)
+                self._settle(connection)
+                if commit is not None and (is_lost or (has_ended and number == commit)):
+                    raise self._unknown(str(error).strip()) from error
+                raise error
+
+    def _unknown(self, why: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{self.shown}: contact was lost while a commit was under way ({why}). It may or may not be stored. "
+            "Retry with the same idempotency key."
+        )
+
+    def _lose(self, error: Exception) -> NoReturn:
+        self._link.drop()
+        raise translate(error, self.shown) from error
+
+    def roll_back(self) -> None:
+        """Undo it, if it is still under way."""
+        if connection := self._link.current:
+            self._settle(connection)
+
+    def _settle(self, connection: HeldConnection) -> None:
+        """Make the connection ready for the next transaction, or give it up."""
+        try:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                return
+            send(connection, "ROLLBACK")
+        except psycopg.Error:
+            self._link.drop()
+        if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            self._link.drop()
+
+    def run(self, job: Callable[[Any], T]) -> T:
+        """A whole transaction around the job, as ``ReadDatabase.write`` promises it."""
+        try:
+            connection = self.begin()
+        except psycopg.Error as error:
+            raise translate(error, self.shown) from error
+        try:
+            result = job(connection)
+            check_under_way(connection)
+        except BaseException as error:
+            self.roll_back()
+            if found := infrastructure_error(error):
+                raise translate(found, self.shown) from error
+            raise
+        try:
+            self.commit()
+        except psycopg.Error as error:
+            if found := infrastructure_error(error):
+                raise translate(found, self.shown) from error
+            raise
+        return result
