@@ -83,7 +83,11 @@ class Connector:
         try:
             given = {key: value for key, value in conninfo_to_dict(conninfo).items() if value is not None}
         except psycopg.ProgrammingError as error:
-            raise ConfigurationError(f"The store {shown} is no PostgreSQL URL: {error}.") from error
+            if shown.startswith(conninfo):
+                raise ConfigurationError(f"The store {shown} is no PostgreSQL URL: {str(error).strip()}.") from error
+            raise ConfigurationError(  # what the driver says may have a part of the password
+                f"The store {shown} is no PostgreSQL URL. Write characters such as % ? / @ of the password as %XX."
+            ) from None
         if "," in str(given.get("host", "")) + str(given.get("port", "")):
             given.setdefault("target_session_attrs", "read-write")  # of several servers, the one that is the primary
         self._conninfo = make_conninfo("", **{**DEFAULTS, **given})
@@ -136,7 +140,8 @@ class Link:
         self._patience = patience
         self.current: HeldConnection | None = None
         """The connection, if there is one."""
-        self.is_closed = False
+        self.is_closing = False
+        """Whether not to try again any more."""
 
     def use(self) -> HeldConnection:
         """The connection, idle, and alive a moment ago. Raises StoreUnavailable."""
@@ -158,7 +163,7 @@ class Link:
             try:
                 return self._connector.connect()
             except StoreUnavailable:
-                if self.is_closed or time.monotonic() >= deadline:
+                if self.is_closing or time.monotonic() >= deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
 
@@ -170,7 +175,7 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; the link is not used any more."""
-        self.is_closed = True
+        self.is_closing = True
         self.drop()
 
 

@@ -155,8 +155,9 @@ class PostgresEngine:
         """A page of a stream."""
         span = Range.of(after, until, limit, backwards=backwards)
         store = self._opened()
-        read = store.reader.bare_stream if bare and not backwards else store.reader.stream
-        return await store.ask(partial(read, stream, span))
+        if bare and not backwards:
+            return await store.loads.load(stream, span)
+        return await store.ask(partial(store.reader.stream, stream, span))
 
     async def wait(self, beyond: int, timeout: float | None = None) -> int:
         """Woken at once by commits of this process, and by those of others as soon as the server tells of them."""

@@ -16,7 +16,8 @@ from everfold.engines.postgres.failures import infrastructure_error, is_lost, tr
 from everfold.engines.postgres.reader import Reader, quoted
 from everfold.engines.postgres.schema import lock_key, upgrade
 from everfold.engines.postgres.store_url import StoreUrl
-from everfold.engines.postgres.transactions import Transactions, opening
+from everfold.engines.postgres.stream_loads import StreamLoads
+from everfold.engines.postgres.transactions import Limits, Transactions
 from everfold.engines.postgres.writer import Writer
 from everfold.engines.worker import Worker
 from everfold.engines.worker_pool import WorkerPool
@@ -42,17 +43,18 @@ class OpenStore:
         self._looking = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{self._path}"
         self._links = [Link(connector, patience=PATIENCE_SECONDS) for _ in range(readers + 2)]
         log, views, *reading = self._links
-        begin = partial(opening, lock_timeout=lock_timeout)
+        limits = Limits(lock_timeout)
         turn = f"SELECT pg_advisory_xact_lock({lock_key(url.schema, 'views')})"
         closing = f"COMMIT;NOTIFY {quoted(self.channel)}"
-        transactions = Transactions(log, shown=url.shown, opening=begin(more=f"{self._path};"), closing=closing)
-        self.views = Transactions(
-            views, shown=url.shown, opening=begin(more=f"{self._path};SET LOCAL synchronous_commit=off;{turn};")
-        )
+        path = f"{self._path};"
+        transactions = Transactions(log, shown=url.shown, limits=limits, opening=path, closing=closing)
+        later = f"{path}SET LOCAL synchronous_commit=off;{turn};"
+        self.views = Transactions(views, shown=url.shown, limits=limits, opening=later)
         self.writer = Writer(transactions, self.reader, clock=clock)
         self.writer_thread = Worker("everfold-postgres-writer")
         self.views_thread = Worker("everfold-postgres-views")
         self.readers = WorkerPool(reading, name="everfold-postgres-reader")
+        self.loads = StreamLoads(self.ask, self.reader)
 
     async def ask(self, job: Callable[[HeldConnection], T]) -> T:
         """Read with one of the connections, each statement for itself."""
@@ -91,6 +93,8 @@ class OpenStore:
 
     async def close(self) -> None:
         """Finish the transactions and pages under way, stop the threads, close the connections."""
+        for link in self._links:
+            link.is_closing = True
         with ExitStack() as stack:
             for thread in (self.writer_thread, self.views_thread):
                 stack.callback(thread.stop)

@@ -21,7 +21,7 @@ from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.log.snapshot import Snapshot
 
-__all__ = ["Locked", "Reader", "one_view", "quoted"]
+__all__ = ["Locked", "Reader", "bare_record", "one_view", "quoted"]
 
 STATEMENTS = load_statements("everfold.engines.postgres")
 HIGHEST_TEXT = "\U0010ffff"
@@ -50,6 +50,10 @@ class Reader:
         self.name = schema
         self.schema = quoted(schema)
         self._statements = {name: text.replace("{schema}", self.schema) for name, text in STATEMENTS.items()}
+
+    def statement(self, name: str) -> str:
+        """The text of a statement of ``statements.sql``, for this schema."""
+        return self._statements[name]
 
     def execute(self, connection: HeldConnection, statement: str, **values: Any) -> Any:
         """Execute a statement of ``statements.sql``; the driver's cursor. Whole numbers have 64 bits."""
@@ -149,10 +153,7 @@ class Reader:
     def bare_stream(self, stream: str, span: Range, connection: HeldConnection) -> list[Record]:
         """Records of one stream, oldest first, without id, metadata and tags."""
         rows = self._stream_rows("read_stream_bare", stream, span, connection)
-        return [
-            Record(position, stream, version, type, schema_version, "", recorded, data)
-            for position, version, type, schema_version, recorded, data in rows
-        ]
+        return [bare_record(stream, *row) for row in rows]
 
     def _stream_rows(self, statement: str, stream: str, span: Range, connection: HeldConnection) -> Any:
         limits = {"after": span.after, "until": span.until, "limit": span.limit}
@@ -192,6 +193,13 @@ class Reader:
         """Replies by key."""
         rows = self.execute(connection, "list_replies", after=after, limit=max(limit, 0))
         return [StoredReply(*row) for row in rows]
+
+
+def bare_record(
+    stream: str, position: int, version: int, type: str, schema_version: int, recorded: int, data: str
+) -> Record:
+    """The record of a row that only has what folding needs."""
+    return Record(position, stream, version, type, schema_version, "", recorded, data)
 
 
 def _takes_steps(selection: Selection) -> bool:

@@ -85,6 +85,15 @@ ORDER BY version DESC LIMIT %(limit)s;
 SELECT position, version, type, schema_version, recorded, data::text FROM {schema}.events
 WHERE stream = %(stream)s AND version > %(after)s AND version <= %(until)s ORDER BY version LIMIT %(limit)s;
 
+-- read_streams_bare: the same of several streams
+SELECT s.number, e.position, e.version, e.type, e.schema_version, e.recorded, e.data::text
+FROM unnest(%(streams)s::text[], %(afters)s::bigint[], %(untils)s::bigint[], %(limits)s::bigint[])
+        WITH ORDINALITY AS s (stream, after, until, size, number)
+    CROSS JOIN LATERAL (
+        SELECT position, version, type, schema_version, recorded, data FROM {schema}.events AS x
+        WHERE x.stream = s.stream AND x.version > s.after AND x.version <= s.until ORDER BY x.version LIMIT s.size) AS e
+ORDER BY s.number, e.version;
+
 -- read_log_forwards: a page of the whole log
 SELECT position, stream, version, type, schema_version, id, recorded, data::text, metadata::text, tags::text FROM {schema}.events
 WHERE position > %(after)s AND position <= %(until)s
@@ -141,7 +150,7 @@ WHERE t.tag = %(tag)s AND t.position > %(after)s AND t.position <= %(until)s
   AND (%(types)s::text[] IS NULL OR e.type = ANY (%(types)s))
   AND (%(other_tags)s::text[] IS NULL OR NOT EXISTS (
       SELECT 1 FROM unnest(%(other_tags)s::text[]) AS o (tag)
-      WHERE NOT EXISTS (SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position)))
+      WHERE (SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position) IS NULL))
 ORDER BY t.position LIMIT %(limit)s;
 
 -- read_tagged_backwards: the same, newest first
@@ -152,7 +161,7 @@ WHERE t.tag = %(tag)s AND t.position > %(after)s AND t.position <= %(until)s
   AND (%(types)s::text[] IS NULL OR e.type = ANY (%(types)s))
   AND (%(other_tags)s::text[] IS NULL OR NOT EXISTS (
       SELECT 1 FROM unnest(%(other_tags)s::text[]) AS o (tag)
-      WHERE NOT EXISTS (SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position)))
+      WHERE (SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position) IS NULL))
 ORDER BY t.position DESC LIMIT %(limit)s;
 
 -- read_checksums: all columns of a page, to recompute the checksums
@@ -166,8 +175,8 @@ WHERE e.position > %(after)s AND e.position <= %(until)s AND e.version > 1 AND (
 UNION ALL
 SELECT e.position, 'the tag ' || t.tag || ' does not list it.'
 FROM {schema}.events AS e CROSS JOIN LATERAL json_array_elements_text(e.tags) AS t (tag)
-WHERE e.position > %(after)s AND e.position <= %(until)s AND NOT EXISTS (
-    SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = t.tag AND x.position = e.position)
+WHERE e.position > %(after)s AND e.position <= %(until)s AND (
+    SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = t.tag AND x.position = e.position) IS NULL
 ORDER BY 1;
 
 -- list_streams: a page of streams after a name, each found by one step through the index

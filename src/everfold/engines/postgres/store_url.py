@@ -18,7 +18,7 @@ __all__ = ["SCHEMES", "StoreUrl", "hidden", "schema_named", "with_schema"]
 SCHEMES = ("postgresql", "postgres")
 LONGEST_NAME = 63
 DEFAULT_SCHEMA = "everfold"
-_PASSWORD = re.compile(r"(://[^:@/?]*:).*@|(password=)[^&]*", re.DOTALL)
+_PASSWORD = re.compile(r"(://[^:@/?]*:).*@|(pass?w[a-z]*=)[^&]*", re.DOTALL)
 
 
 class StoreUrl(msgspec.Struct, frozen=True):
@@ -36,6 +36,8 @@ class StoreUrl(msgspec.Struct, frozen=True):
     def parse(cls, url: str, *, name: str | None = None) -> StoreUrl:
         """``name``: the application's, whose schema is meant when the URL names none. Raises ConfigurationError."""
         address, mark, query = url.partition("?")
+        if "@" in query.partition("=")[0]:
+            raise ConfigurationError(f"{hidden(url)}: write characters such as % ? / @ of the password as %XX.")
         parameters = parse_qsl(query, keep_blank_values=True)
         ours = {key: value for key, value in parameters if key in {"schema", "direct"}}
         theirs = [(key, value) for key, value in parameters if key not in ours]

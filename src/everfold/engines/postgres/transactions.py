@@ -7,7 +7,7 @@ between stored, not stored and unknown; nothing else of the engine acknowledges 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -16,34 +16,48 @@ from psycopg.pq.abc import PGresult
 
 from everfold.engines.held_connection import check_under_way
 from everfold.engines.postgres.connection import HeldConnection, Link, send
-from everfold.engines.postgres.failures import infrastructure_error, translate
+from everfold.engines.postgres.failures import IDLE_TOO_LONG, infrastructure_error, translate
 from everfold.errors import OutcomeUnknown, StoreError
 
-__all__ = ["Transactions", "opening"]
+__all__ = ["Limits", "Transactions"]
 
 T = TypeVar("T")
 SILENCE_SECONDS = 10
 """How long a transaction of several messages may hear nothing of its client: one that was stopped holds locks."""
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+COMMIT_SECONDS = 30
+"""How long an append may take, waiting for its turn apart: it is canceled then, and its outcome perhaps unknown."""
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
 
 
-def opening(*, lock_timeout: float, more: str = "") -> str:
-    """The statements that begin a transaction. ``lock_timeout``: seconds; all limits are of this transaction only."""
-    waiting = max(int(lock_timeout * 1000), 1)
-    return (
-        f"{BEGIN};SET LOCAL lock_timeout={waiting};SET LOCAL statement_timeout={waiting + 30_000};"
-        f"SET LOCAL idle_in_transaction_session_timeout={SILENCE_SECONDS * 1000};{more}"
-    )
+class Limits(NamedTuple):
+    """How long what belongs to a transaction may take. Set for that transaction only."""
+
+    lock_timeout: float
+    """Seconds to wait for others."""
+
+    @property
+    def whole(self) -> str:
+        """For a transaction of one message: its COMMIT, which may wait for a standby, ends some time."""
+        waiting = max(int(self.lock_timeout * 1000), 1)
+        return f"SET LOCAL lock_timeout={waiting};SET LOCAL statement_timeout={waiting + COMMIT_SECONDS * 1000};"
+
+    @property
+    def of_steps(self) -> str:
+        """For a transaction of several messages: what each does may take its time, but its client has to go on."""
+        waiting = max(int(self.lock_timeout * 1000), 1)
+        silence = f"SET LOCAL idle_in_transaction_session_timeout={SILENCE_SECONDS * 1000};"
+        return f"SET LOCAL lock_timeout={waiting};SET LOCAL statement_timeout=0;{silence}"
 
 
 class Transactions:
     """Begins, commits and undoes them, and says honestly what became of each."""
 
-    def __init__(self, link: Link, *, shown: str, opening: str, closing: str = "COMMIT") -> None:
-        """``opening`` and ``closing``: statements around each transaction; the first of ``closing`` is the commit."""
+    def __init__(self, link: Link, *, shown: str, limits: Limits, opening: str, closing: str = "COMMIT") -> None:
+        """``opening``: what a transaction of several messages begins with; ``closing``: its commit and what follows."""
         self.shown = shown
         self._link = link
-        self._opening = opening
+        self._opening_whole = f"{BEGIN}{limits.whole}"
+        self._opening = f"{BEGIN}{limits.of_steps}{opening}"
         self._closing = closing
 
     def whole(self, statement: str) -> PGresult:
@@ -53,8 +67,8 @@ class Transactions:
         driver's error, or a ``StoreError``, when surely nothing was stored.
         """
         connection = self._link.use()
-        opened = self._opening.count(";")
-        results = self._send(connection, f"{self._opening}{statement};{self._closing}", commit=opened + 1)
+        opened = self._opening_whole.count(";")
+        results = self._send(connection, f"{self._opening_whole}{statement};{self._closing}", commit=opened + 1)
         return results[opened]
 
     def look(self, job: Callable[[HeldConnection], T]) -> T:
@@ -89,6 +103,9 @@ class Transactions:
             self._link.drop()
             raise self._unknown(str(error).strip() or type(error).__name__) from error
         self._refuse_failed(connection, results[: commit + 1], commit=commit)
+        if len(results) <= commit:
+            self._link.drop()
+            raise self._unknown("the server did not answer to the end")
         if connection.warnings:  # the commit was not confirmed by the standbys that it has to wait for
             self._settle(connection)
             raise self._unknown(connection.warnings[0])
@@ -103,6 +120,7 @@ class Transactions:
                 has_ended = result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) != b"ERROR"
                 error = error_from_result(result)
                 self._settle(connection)
+                has_ended = has_ended and error.sqlstate != IDLE_TOO_LONG  # before the commit had reached it
                 if commit is not None and (is_lost or (has_ended and number == commit)):
                     raise self._unknown(str(error).strip()) from error
                 raise error

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from everfold.log.engine import Engine
 from everfold.log.record import Record
 from everfold.log.selection import EVERYTHING
-from everfold.testing.contracts.engine_case import EngineCase, fresh, stored, to_stream
+from everfold.testing.contracts.engine_case import EngineCase, fresh, stored, to_stream, whole_log
 
 __all__ = ["LogPages", "StreamPages"]
 
@@ -117,3 +119,17 @@ class StreamPages(EngineCase):
         await stored(engine, *(to_stream(name) for name in names))
         for name in names:
             assert [record.stream for record in await engine.read_stream(name, limit=10)] == [name]
+
+    async def test_streams_read_at_the_same_time_do_not_mix(self, engine: Engine) -> None:
+        names = [f"thing-{number}" for number in range(90)]
+        await stored(engine, *(to_stream(name, *fresh(amount=1 + len(name) % 3)) for name in names for _ in range(3)))
+        spans = [(name, number % 4, 1 + number % 5) for number, name in enumerate([*names, "thing-none", *names[:9]])]
+        pages = await asyncio.gather(
+            *(engine.read_stream(name, after=after, limit=limit, bare=True) for name, after, limit in spans)
+        )
+        log = await whole_log(engine)
+        for (name, after, limit), page in zip(spans, pages, strict=True):
+            expected = [record for record in log if record.stream == name and record.version > after][:limit]
+            assert [(r.stream, r.version, r.position) for r in page] == [
+                (r.stream, r.version, r.position) for r in expected
+            ]

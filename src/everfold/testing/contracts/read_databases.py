@@ -23,6 +23,12 @@ from everfold.testing.contracts.engine_case import EngineCase, stored, to_stream
 __all__ = ["DurableReadDatabases", "ReadJobs", "create_rows", "names", "put", "putting"]
 
 
+_INSERT = {
+    "qmark": "INSERT INTO row_of_test (name) VALUES (?)",
+    "format": "INSERT INTO row_of_test (name) VALUES (%s)",
+}
+
+
 class Mishap(Exception):
     """What a job of a test raises."""
 
@@ -32,15 +38,10 @@ def create_rows(connection: Any) -> None:
     connection.execute("CREATE TABLE IF NOT EXISTS row_of_test (name TEXT PRIMARY KEY)")
 
 
-def _place(connection: Any) -> str:
-    """How the driver marks the place of a value."""
-    return "?" if isinstance(connection, sqlite3.Connection) else "%s"
-
-
 def put(connection: Any, *added: str) -> None:
     """A row for each name."""
     for name in added:
-        connection.execute(f"INSERT INTO row_of_test (name) VALUES ({_place(connection)})", (name,))
+        connection.execute(_INSERT["qmark" if isinstance(connection, sqlite3.Connection) else "format"], (name,))
 
 
 def _fail(_connection: Any) -> None:

@@ -70,6 +70,9 @@ CREATE TABLE {schema}.everfold_snapshots (
 -- Waits for its turn to append. Where the log ends, when its newest record was recorded, and how many jobs there were.
 CREATE FUNCTION {schema}.lock_1(OUT head bigint, OUT recorded bigint, OUT jobs bigint) LANGUAGE plpgsql AS $$
 BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);  -- what is acknowledged survives a power cut
+    END IF;
     SELECT l.floor INTO head FROM {schema}.everfold_head AS l FOR UPDATE;
     -- A statement of its own: it sees what was committed while the one above waited.
     SELECT greatest(e.position, head), e.recorded INTO head, recorded
@@ -104,8 +107,8 @@ BEGIN
             AND (its_stream IS NULL OR e.stream = its_stream)
             AND (low IS NULL OR (e.stream >= low AND e.stream < high))
             AND (its_types IS NULL OR e.type = ANY (its_types))
-            AND NOT EXISTS (SELECT 1 FROM unnest(its_tags) AS o (tag) WHERE NOT EXISTS (
-                SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position))
+            AND NOT EXISTS (SELECT 1 FROM unnest(its_tags) AS o (tag) WHERE (
+                SELECT 1 FROM {schema}.everfold_tags AS x WHERE x.tag = o.tag AND x.position = t.position) IS NULL)
         ORDER BY t.tag DESC, t.position DESC LIMIT 1;
     ELSIF its_stream IS NOT NULL THEN
         SELECT e.position, e.stream INTO newest, newest_stream FROM {schema}.events AS e
@@ -174,9 +177,6 @@ DECLARE
     stopped_at integer;
     s integer;
 BEGIN
-    IF current_setting('synchronous_commit') = 'off' THEN
-        PERFORM set_config('synchronous_commit', 'on', true);  -- an acknowledged append survives a power cut
-    END IF;
     SELECT l.head, greatest(l.recorded, now_micros) INTO head, recorded FROM {schema}.lock_1() AS l;
     known := ARRAY(
         SELECT coalesce((SELECT e.version FROM {schema}.events AS e
