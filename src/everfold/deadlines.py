@@ -24,8 +24,8 @@ def deadline(seconds: float) -> Deadline:
     return Deadline(seconds)
 
 
-class _Running(threading.local):
-    """The limits that are running in the event loop of a thread."""
+class _Running:
+    """The limits that are running in the event loop of one thread."""
 
     def __init__(self) -> None:
         self.deadlines: dict[Deadline, None] = {}
@@ -52,13 +52,18 @@ class _Running(threading.local):
             loop.call_later(TICK, self.tick, loop)
 
 
-_running = _Running()
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.running = _Running()
+
+
+_here = _Here()
 
 
 class Deadline:
     """One limit, as a context manager for the task that enters it."""
 
-    __slots__ = ("_before", "_is_over", "_seconds", "_task", "_timer", "at")
+    __slots__ = ("_before", "_is_over", "_running", "_seconds", "_task", "_timer", "at")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -73,16 +78,17 @@ class Deadline:
             raise RuntimeError("A limit is for a task.")
         self._task: asyncio.Task[Any] = task
         self._before = task.cancelling()
+        self._running = _here.running
         self.at = loop.time() + self._seconds
         if self._seconds < SHORT:
             self._timer = loop.call_at(self.at, self.expire)
         else:
-            _running.add(self, loop)
+            self._running.add(self, loop)
         return self
 
     def expire(self) -> None:
         """The time is over: cancel the task."""
-        _running.deadlines.pop(self, None)
+        self._running.deadlines.pop(self, None)
         self._is_over = True
         self._task.cancel()
 
@@ -94,7 +100,7 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._timer is None:
-            _running.deadlines.pop(self, None)
+            self._running.deadlines.pop(self, None)
         else:
             self._timer.cancel()
         # As asyncio.timeout does it: a cancellation that is not ours alone goes on.

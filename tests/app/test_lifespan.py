@@ -107,7 +107,7 @@ async def test_a_foreign_file_is_refused_and_left_as_it_was(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["notes.txt"]  # noqa: PTH208 (a Path would be refused in async code)
 
 
-@pytest.mark.parametrize("url", ["postgres://x", "sqlite:///", ":memory:"])
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite:///", ":memory:"])
 async def test_a_store_that_names_nothing_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError):
         await App("bank", Account, store=url).__aenter__()

@@ -65,10 +65,10 @@ async def test_what_is_no_proof(api: HttpApi, header: str) -> None:
         assert response.status_code == 401
 
 
-async def test_two_proofs_are_none(api: HttpApi) -> None:
+@pytest.mark.parametrize("name", ["authorization", "origin", "sec-fetch-site"])
+async def test_two_proofs_are_none(api: HttpApi, name: str) -> None:
     async with asking(api) as client:
-        headers = [("authorization", "Bearer x"), ("authorization", "Bearer y")]
-        response = await client.get("/accounts", headers=headers)
+        response = await client.get("/accounts", headers=[(name, "Bearer x"), (name, "Bearer y")])
         assert (response.status_code, code_of(response)) == (400, "malformed-request")
 
 

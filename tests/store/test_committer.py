@@ -15,8 +15,8 @@ from tests.app.stores import Watched
 ids = iter(range(10**9))
 
 
-def write(stream: str = "s-1", *, expected: int | None = None, id: str | None = None) -> Write:
-    record = NewRecord("happened", 1, id or f"id-{next(ids)}", "{}")
+def write(stream: str = "s-1", *, expected: int | None = None, id: str | None = None, data: str = "{}") -> Write:
+    record = NewRecord("happened", 1, id or f"id-{next(ids)}", data)
     return Write(appends=(StreamAppend(stream, (record,), expected),))
 
 
@@ -30,6 +30,12 @@ async def spin(turns: int = 5) -> None:
     """Let every task that is ready run."""
     for _ in range(turns):
         await asyncio.sleep(0)
+
+
+def shut_down() -> None:
+    """What a loop does to the committer when it shuts down."""
+    (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "everfold-committer"]
+    task.cancel()
 
 
 async def test_callers_that_are_ready_together_share_one_engine_call(engine: Watched) -> None:
@@ -49,6 +55,33 @@ async def test_what_arrives_during_a_commit_goes_into_the_next_one(engine: Watch
     engine.let_go.set()
     await asyncio.gather(first, *later)
     assert engine.batches == [1, 7]
+
+
+async def test_a_batch_holds_few_large_writes(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("everfold.store.committer.MAX_BATCH_CHARACTERS", 1_000)
+    committer = Committer(engine)
+    large = [write(data='{"text":"' + "x" * 600 + '"}') for _ in range(5)]
+    outcomes = await asyncio.gather(*(committer.commit(each) for each in [*large, *[write() for _ in range(9)]]))
+    assert all(isinstance(outcome, Appended) for outcome in outcomes)
+    assert engine.batches == [2, 2, 10]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_who_goes_on_after_a_batch_joins_those_who_waited_for_it(engine: Watched, turns: int) -> None:
+    committer, engine.is_held = Committer(engine), True
+
+    async def go_on() -> None:
+        await committer.commit(write())
+        await spin(turns)  # as when the next request has to be read first
+        await committer.commit(write())
+
+    going_on = [asyncio.create_task(go_on()) for _ in range(3)]
+    await engine.arrival()
+    waiting = [asyncio.create_task(committer.commit(write())) for _ in range(4)]
+    await spin()
+    engine.let_go.set()
+    await asyncio.gather(*going_on, *waiting)
+    assert engine.batches == [3, 7]
 
 
 async def test_a_batch_is_bounded(engine: Watched) -> None:
@@ -167,11 +200,20 @@ async def test_when_the_loop_shuts_down_nobody_waits_for_ever(engine: Watched) -
     waiting, gone = asyncio.create_task(committer.commit(write())), asyncio.create_task(committer.commit(write()))
     await spin()
     gone.cancel()
-    for task in asyncio.all_tasks():
-        if task.get_name() == "everfold-committer":
-            task.cancel()
+    shut_down()
     outcomes = await asyncio.gather(handed_over, waiting, gone, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, StoreClosed, asyncio.CancelledError]
+
+
+async def test_when_the_loop_shuts_down_between_two_batches_nobody_waits_either(engine: Watched) -> None:
+    committer = Committer(engine)
+    await committer.commit(write())
+    waiting = asyncio.create_task(committer.commit(write()))
+    await spin(1)
+    shut_down()
+    with pytest.raises(StoreClosed, match="Nothing was stored"):
+        await asyncio.wait_for(waiting, 30)
+    assert engine.batches == [1]
 
 
 def test_only_a_cancellation_of_the_committer_counts_as_committing() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -99,11 +99,11 @@ class HttpApi:
         """Take one request, or the start and end of the server."""
         await self._outermost(scope, receive, send)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _route(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         found = None
         if scope["type"] == "http":
             found = self._fixed.get((scope["method"], route_path(scope) if scope.get("root_path") else scope["path"]))
-        await (found or self._router)(scope, receive, send)
+        return (found or self._router)(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(self, _host: object = None) -> AsyncGenerator[None]:

@@ -5,6 +5,8 @@ Used by ``api``.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,11 +24,11 @@ class Compression:
         self._plain = app
         self._compressing = GZipMiddleware(app, minimum_size=MINIMUM, compresslevel=LEVEL)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Take one request."""
         app = self._plain
         if scope["type"] == "http":
             for name, value in scope["headers"]:
                 if name == b"accept-encoding" and b"gzip" in value:
                     app = self._compressing
-        await app(scope, receive, send)
+        return app(scope, receive, send)

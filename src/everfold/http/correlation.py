@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextvars import Token
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import Scope
 
 from everfold.codec.metadata import NO_METADATA, current_metadata, set_metadata
 from everfold.errors import InvalidName
@@ -23,10 +23,10 @@ __all__ = ["begin_correlation", "with_correlation"]
 HEADER = CORRELATION.encode()
 
 
-def begin_correlation(scope: Scope, new_id: Callable[[], str]) -> Token[Metadata]:
+def begin_correlation(headers: Headers, new_id: Callable[[], str]) -> Token[Metadata]:
     """Have all that happens in this task belong together; undo it with ``reset_metadata``."""
     ambient = current_metadata()
-    id = _given(scope) or ambient.correlation_id or new_id()
+    id = _given(headers) or ambient.correlation_id or new_id()
     if ambient is NO_METADATA:
         return set_metadata(Metadata(correlation_id=id))
     return set_metadata(msgspec.structs.replace(ambient, correlation_id=id))
@@ -40,11 +40,11 @@ def with_correlation(response: Response) -> Response:
     return response
 
 
-def _given(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == HEADER and value:
-            try:
-                return check_text(value.decode("latin-1"), "a correlation id", MAX_LENGTH)
-            except InvalidName:
-                return None  # what is recorded under it is refused by the route
-    return None
+def _given(headers: Headers) -> str | None:
+    given = headers.get(CORRELATION)
+    if not given:
+        return None
+    try:
+        return check_text(given, "a correlation id", MAX_LENGTH)
+    except InvalidName:
+        return None  # what is recorded under it is refused by the route

@@ -25,7 +25,6 @@ from everfold.security.tokens import CODE
 
 __all__ = ["OPEN", "GateKeeper", "OpenGate"]
 
-WANTED = frozenset({b"host", b"authorization", b"cookie", b"origin", b"sec-fetch-site"})
 ONCE = frozenset({b"host", b"authorization", b"origin", b"sec-fetch-site"})
 LINK_SECONDS = 600
 LINK_ROLES = ("operator",)
@@ -63,7 +62,7 @@ class GateKeeper:
         access = self._rules.of(operation)
         if access.is_for_everybody and not access.changes:
             return ANONYMOUS  # those who watch over the service ask by whatever address
-        headers = _wanted(request.scope["headers"])
+        headers = _by_name(request.scope["headers"])
         host = headers.get(b"host", b"")
         self._hosts.check(host)
         principal = await self._principal(request, access, headers)
@@ -127,13 +126,13 @@ class GateKeeper:
         return f"{url.rstrip('/')}/sign-in#code={code}"
 
 
-def _wanted(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in WANTED:
-            if name in found and name in ONCE:
+def _by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    found = dict(headers)
+    if len(found) < len(headers):
+        names = [name for name, _ in headers]
+        for name in ONCE & found.keys():
+            if names.count(name) > 1:
                 raise MalformedRequest(f"The header {name.decode()} came twice.")
-            found[name] = value
     return found
 
 

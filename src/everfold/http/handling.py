@@ -68,7 +68,7 @@ class Handling:
         """Take one request."""
         started = time.perf_counter()
         request = QuickRequest(scope, receive)
-        belonging = begin_correlation(scope, self._app.new_id)
+        belonging = begin_correlation(request.headers, self._app.new_id)
         token = set_principal(ANONYMOUS)  # until the answer has been sent: a live one goes on asking policies
         try:
             try:

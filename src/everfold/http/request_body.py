@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 from starlette.requests import ClientDisconnect, Request
 
 from everfold.deadlines import deadline
 from everfold.errors import BodyTooLarge, MalformedRequest, RequestTooSlow, UnsupportedMediaType
+from everfold.http.json_response import JSON
 from everfold.http.quick_request import QuickRequest
 
 __all__ = ["read_json_body"]
@@ -34,36 +33,37 @@ async def read_json_body(request: Request, *, limit: int, seconds: float) -> byt
 
 
 def _check_media_type(request: Request) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != "application/json" and not (given.startswith("application/") and given.endswith("+json")):
+    given = request.headers.get("content-type", "")
+    if given != JSON and not _is_json(kind := given.partition(";")[0].strip().lower()):
         raise UnsupportedMediaType(
-            f"The body is {given[:100] or 'of no type'} and has to be JSON, with Content-Type: application/json."
+            f"The body is {kind[:100] or 'of no type'} and has to be JSON, with Content-Type: {JSON}."
         )
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise UnsupportedMediaType(f"The body is compressed ({encoding[:50]}). Send it as it is.")
 
 
+def _is_json(kind: str) -> bool:
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 async def _read(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in _parts(request):
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _parts(request: Request) -> AsyncGenerator[bytes]:
+    body = bytearray()
     if not isinstance(request, QuickRequest):  # one of the host's, who may have read it already
         async for part in request.stream():
-            yield part
-        return
+            _add(body, part, limit)
+        return bytes(body)
     is_last = False
     while not is_last:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         is_last = not message.get("more_body", False)
-        yield message.get("body", b"")
+        _add(body, message.get("body", b""), limit)
+    return bytes(body)
+
+
+def _add(body: bytearray, part: bytes, limit: int) -> None:
+    if len(body) + len(part) > limit:
+        raise BodyTooLarge(limit)
+    body += part

@@ -1,6 +1,7 @@
 """Group commit: appends that arrive while a commit is under way are written together in the next one.
 
-Every process has one committer per log. Batching is never a timer: an idle committer writes at once.
+Every process has one committer per log. Batching is never a timer: an idle committer writes at once, and a busy one
+lets the event loop turn a few times between two batches.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from everfold.log.write import Failed, Outcome, Write
 __all__ = ["Commit", "Committer", "was_committing"]
 
 MAX_BATCH = 500
+MAX_BATCH_CHARACTERS = 16_000_000
+"""Of events' data in one batch; a single write may have more. What is committed together lies in memory together."""
+GATHERING_TURNS = 3
+"""Turns of the event loop between two batches: those who waited for the one go on, what their callers ask next is read,
+and it is decided. Without them callers part into two groups that take turns, and half as many share a commit."""
 COMMITTING = "an append was under way"
 INTERRUPTED = (
     "The event loop was shut down while an append was under way. It may or may not be stored: retry with the same "
@@ -76,15 +82,27 @@ class Committer:
         try:
             while batch := self._take():
                 await self._commit_batch(batch)
+                await self._gather()
+        except BaseException:  # the loop is shutting down
+            self._fail(self._waiting, StoreClosed("The event loop is shutting down. Nothing was stored."))
+            self._waiting.clear()
+            raise
         finally:
             self._run = None
 
+    @staticmethod
+    async def _gather() -> None:
+        for _ in range(GATHERING_TURNS):
+            await asyncio.sleep(0)
+
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
-        while self._waiting and len(batch) < self._max_batch:
+        room = MAX_BATCH_CHARACTERS
+        while self._waiting and len(batch) < self._max_batch and room > 0:
             entry = self._waiting.popleft()
             if not entry[1].done():  # a caller that gave up in time has stored nothing
                 batch.append(entry)
+                room -= _size(entry[0])
         return batch
 
     async def _commit_batch(self, batch: list[_Waiting]) -> None:
@@ -94,8 +112,6 @@ class Committer:
             is_over = not isinstance(error, Exception)  # the loop is shutting down
             self._fail(batch, OutcomeUnknown(INTERRUPTED) if is_over else error)
             if is_over:
-                self._fail(self._waiting, StoreClosed("The event loop is shutting down. Nothing was stored."))
-                self._waiting.clear()
                 raise
             return
         for (_, future), outcome in zip(batch, outcomes, strict=True):
@@ -107,6 +123,10 @@ class Committer:
         for _, future in waiting:
             if not future.done():
                 future.set_exception(error)
+
+
+def _size(write: Write) -> int:
+    return sum([len(record.data) for part in write.appends for record in part.records])
 
 
 def was_committing(error: BaseException | None) -> bool:

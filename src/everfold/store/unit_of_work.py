@@ -206,7 +206,7 @@ class UnitOfWork:
 
     def accepted(self, outcome: Appended, refusal: Rejected | None) -> Recorded:
         """The write is durable."""
-        versions = dict(zip([part.stream for part in self._appends], outcome.versions, strict=True))
+        versions = {part.stream: version for part, version in zip(self._appends, outcome.versions, strict=True)}
         for stream, boundary in self._aggregates.items():
             boundary.accepted(versions[stream], outcome.last, outcome.recorded)
         main = self.stream
