@@ -70,8 +70,16 @@ class Watched(SharedMemory):
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreMaker:
     """Gives the same store to every app that asks for it."""
+    return kept_store(request, tmp_path)
+
+
+def kept_store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreMaker:
+    """The store of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
         return lambda: str(tmp_path / "store.db")
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return lambda: url
     engine = SharedMemory()
     return lambda: engine
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from everfold import Table
-from everfold.engines.held_connection import HeldConnection
-from tests.app.stores import store, watched
-from tests.projections.tables import Item, database, make_table
+from tests.app.stores import StoreMaker, kept_store, watched
+from tests.projections.tables import Item, database, dialect, make_table
 
-__all__ = ["connection", "items", "store", "watched"]
+__all__ = ["connection", "dialect", "items", "store", "watched"]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreMaker:
+    return kept_store(request, tmp_path)
 
 
 @pytest.fixture
-def connection() -> Generator[HeldConnection]:
+def connection() -> Generator[Any]:
     with database() as connection:
         yield connection
 
 
 @pytest.fixture
-def items(connection: HeldConnection) -> Table[Item]:
+def items(connection: Any) -> Table[Item]:
     return make_table(connection, Item)

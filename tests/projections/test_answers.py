@@ -30,6 +30,7 @@ from tests.projections.ledger import (
     folded,
     ledger_app,
 )
+from tests.projections.tables import tables_in
 
 MODES = pytest.mark.parametrize("mode", ["async", "inline", "live"])
 
@@ -244,9 +245,8 @@ async def test_the_live_tables_are_not_touched_and_need_not_exist(
         await open_account(server)
         await pay(server, 3)
         assert (await server.ask(GetBalance(account="a1"), as_of=Position(2))).balance == 3
-        tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'everfold%'"
-        found: list[Any] = await server.store.engine.views.read(lambda c: c.execute(tables).fetchall())
-        assert not [name for (name,) in found if name.startswith(("balance", "owner"))]
+        tables = await server.store.engine.views.read(tables_in)
+        assert not [name for name in tables if name.startswith(("balance", "owner"))]
         assert await server.ask(AllRows(), as_of=Position(1)) == ([Balance("a1", "Ann")], [Owner("Ann", 1)])
 
 

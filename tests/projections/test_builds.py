@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from everfold.engines.held_connection import HeldConnection
 from everfold.projections.builds import (
     ACTIVE,
     BUILDING,
@@ -23,47 +22,55 @@ from everfold.projections.projection import Projection
 from everfold.subscriptions.bookkeeping import ConsumerRow, execute, prepare
 from tests.projections.changed import Bare
 from tests.projections.ledger import Ledger
-from tests.projections.tables import database
+from tests.projections.tables import database, dialect_of, tables_in
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 
 @pytest.fixture
-def connection() -> Generator[HeldConnection]:
+def connection() -> Generator[Any]:
     with database() as connection:
-        prepare(connection, "sqlite")
+        prepare(connection, dialect_of(connection))
         yield connection
 
 
-def build(
-    connection: HeldConnection, code: str, state: str, *, at: int = 0, of: type[Projection] = Ledger
-) -> ConsumerRow:
-    made = create(connection, "sqlite", of, code, state, recorded=0)
-    execute(connection, "sqlite", "advance", name="ledger", build=made.build, position=at, changed=at, recorded=0)
+def build(connection: Any, code: str, state: str, *, at: int = 0, of: type[Projection] = Ledger) -> ConsumerRow:
+    made = create(connection, dialect_of(connection), of, code, state, recorded=0)
+    execute(
+        connection,
+        dialect_of(connection),
+        "advance",
+        name="ledger",
+        build=made.build,
+        position=at,
+        changed=at,
+        recorded=0,
+    )
     return made
 
 
-def switch(connection: HeldConnection, number: int, *, of: type[Projection] = Ledger, **options: Any) -> bool:
-    return activate(connection, "sqlite", of, number, **options)
+def switch(connection: Any, number: int, *, of: type[Projection] = Ledger, **options: Any) -> bool:
+    return activate(connection, dialect_of(connection), of, number, **options)
 
 
-def states(connection: HeldConnection) -> dict[int, str]:
-    return {row.build: row.state for row in builds_of(connection, "sqlite", "ledger")}
+def states(connection: Any) -> dict[int, str]:
+    return {row.build: row.state for row in builds_of(connection, dialect_of(connection), "ledger")}
 
 
-def tables(connection: HeldConnection) -> list[str]:
-    found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'everfold%'")
-    return sorted(name for (name,) in found)
+def tables(connection: Any) -> list[str]:
+    return [name for name in tables_in(connection) if not name.startswith("everfold")]
 
 
-def put(connection: HeldConnection, number: int, owner: str) -> None:
-    connection.execute(f"INSERT INTO owner__{number} VALUES (?, 0, 0)", (owner,))  # noqa: S608
+def put(connection: Any, number: int, owner: str) -> None:
+    connection.execute(f"INSERT INTO owner__{number} VALUES ('{owner}', 0, 0)")  # noqa: S608
 
 
-def shown(connection: HeldConnection) -> list[str]:
+def shown(connection: Any) -> list[str]:
     """What people see who know nothing of builds."""
     return [owner for (owner,) in connection.execute("SELECT owner FROM owner ORDER BY owner")]
 
 
-def test_each_build_has_tables_of_its_own_and_the_active_one_the_plain_names(connection: HeldConnection) -> None:
+def test_each_build_has_tables_of_its_own_and_the_active_one_the_plain_names(connection: Any) -> None:
     build(connection, "old", ACTIVE)
     put(connection, 1, "Ann")
     assert shown(connection) == ["Ann"]
@@ -76,7 +83,7 @@ def test_each_build_has_tables_of_its_own_and_the_active_one_the_plain_names(con
     assert states(connection) == {1: RETIRED, 2: ACTIVE}
 
 
-def test_it_refuses_to_go_back_in_time(connection: HeldConnection) -> None:
+def test_it_refuses_to_go_back_in_time(connection: Any) -> None:
     build(connection, "old", ACTIVE, at=10)
     build(connection, "new", BUILDING, at=9)
     assert not switch(connection, 2)
@@ -88,7 +95,7 @@ def test_it_refuses_to_go_back_in_time(connection: HeldConnection) -> None:
     assert shown(connection) == ["Bob"]
 
 
-def test_as_far_is_far_enough(connection: HeldConnection) -> None:
+def test_as_far_is_far_enough(connection: Any) -> None:
     build(connection, "old", ACTIVE, at=10)
     build(connection, "new", BUILDING, at=10)
     assert switch(connection, 2)
@@ -96,7 +103,7 @@ def test_as_far_is_far_enough(connection: HeldConnection) -> None:
     assert states(connection) == {1: RETIRED, 2: ACTIVE}
 
 
-def test_the_last_retired_build_is_kept_and_those_before_are_dropped(connection: HeldConnection) -> None:
+def test_the_last_retired_build_is_kept_and_those_before_are_dropped(connection: Any) -> None:
     for number in range(1, 5):
         build(connection, f"code {number}", BUILDING)
         assert switch(connection, number)
@@ -106,26 +113,26 @@ def test_the_last_retired_build_is_kept_and_those_before_are_dropped(connection:
     assert states(connection) == {3: ACTIVE, 4: RETIRED}
 
 
-def test_what_is_dropped_leaves_nothing(connection: HeldConnection) -> None:
+def test_what_is_dropped_leaves_nothing(connection: Any) -> None:
     """Also tables that today's code does not know."""
     made = build(connection, "old", ACTIVE)
     parked = {"position": 1, "stream": "a", "type": "t", "state": "parked", "attempts": 1, "parked": 0}
     for number in (1, 2):
         values = {**parked, "error": "", "traceback": "", "build": number, "name": "ledger"}
-        execute(connection, "sqlite", "insert_parked", **values)
+        execute(connection, dialect_of(connection), "insert_parked", **values)
     build(connection, "new", BUILDING, of=Bare)
-    discard(connection, "sqlite", "ledger", made.build)
+    discard(connection, dialect_of(connection), "ledger", made.build)
     assert tables(connection) == ["balance__2"]
     assert states(connection) == {2: BUILDING}
     assert connection.execute("SELECT build FROM everfold_parked").fetchall() == [(2,)]
 
 
-def test_numbers_are_never_given_to_two_projections(connection: HeldConnection) -> None:
+def test_numbers_are_never_given_to_two_projections(connection: Any) -> None:
     class Other(Ledger):
         pass
 
     assert build(connection, "a", ACTIVE).build == 1
-    assert create(connection, "sqlite", Other, "b", ACTIVE, recorded=0).build == 2
+    assert create(connection, dialect_of(connection), Other, "b", ACTIVE, recorded=0).build == 2
     assert build(connection, "c", BUILDING).build == 3
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
-from everfold import Page, Table
-from everfold.engines.held_connection import HeldConnection
+from everfold import Page, ReadModel, Table
 from everfold.errors import DefinitionError
 from everfold.projections.finding import sqlalchemy_connection
-from tests.projections.tables import NAME, Item, fill, names, stored
+from tests.projections.tables import NAME, Item, dialect_of, fill, make_table, names, stored
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 
 def test_find(items: Table[Item]) -> None:
@@ -29,6 +32,19 @@ def test_find(items: Table[Item]) -> None:
     assert names(items.find(offset=3)) == "de"
     assert items.find(limit=0) == []
     assert items.find(owner=None) == []
+
+
+def test_none_comes_first_as_it_does_in_python(connection: Any) -> None:
+    class Maybe(ReadModel, key="id"):
+        id: str
+        n: int | None = None
+
+    table: Table[Maybe] = make_table(connection, Maybe)
+    for name, n in (("a", 2), ("b", None), ("c", 1)):
+        table.put(Maybe(name, n))
+    assert [row.id for row in table.find(order_by="n")] == ["b", "c", "a"]
+    assert [row.id for row in table.find(order_by="-n")] == ["a", "c", "b"]
+    assert [row.id for row in table.find(n=None)] == ["b"]
 
 
 def test_pages(items: Table[Item]) -> None:
@@ -56,11 +72,11 @@ def test_questions_that_make_no_sense(items: Table[Item]) -> None:
         items.rows(sa.select(items.columns.id))
 
 
-def test_statements_of_ones_own(connection: HeldConnection, items: Table[Item]) -> None:
+def test_statements_of_ones_own(connection: Any, items: Table[Item]) -> None:
     fill(items)
     assert names(items.rows(items.select().where(items.columns.n >= 3))) == "de"
     assert items.rows(items.select().where(items.columns.id == "a"))[0] is items["a"]
-    raw = sqlalchemy_connection(connection, "sqlite")
+    raw = sqlalchemy_connection(connection, dialect_of(connection))
     items.flush()
     assert raw.execute(sa.select(sa.func.sum(items.sql.c.n))).scalar_one() == 10
 
@@ -78,11 +94,12 @@ def test_a_search_sees_what_is_pending(items: Table[Item]) -> None:
 # --- SQLAlchemy on the driver's connection
 
 
-def test_sqlalchemy_cannot_end_the_transaction(connection: HeldConnection, items: Table[Item]) -> None:
+def test_sqlalchemy_cannot_end_the_transaction(connection: Any, items: Table[Item]) -> None:
+    connection.execute("COMMIT")
     connection.execute("BEGIN")
     items.put(Item("a"))
     items.flush()
-    raw = sqlalchemy_connection(connection, "sqlite")
+    raw = sqlalchemy_connection(connection, dialect_of(connection))
     raw.execute(sa.update(items.sql).values(n=3))
     raw.commit()
     raw.execute(sa.update(items.sql).values(n=4))
@@ -91,9 +108,14 @@ def test_sqlalchemy_cannot_end_the_transaction(connection: HeldConnection, items
         raw.execute(sa.update(items.sql).values(owner="x"))
     raw.close()
     assert connection.in_transaction
-    with sqlalchemy_connection(connection, "sqlite") as again:  # a closed one is replaced
+    with sqlalchemy_connection(connection, dialect_of(connection)) as again:  # a closed one is replaced
         assert again.execute(sa.select(items.sql)).all() == [("a", "x", 4)]
-    assert sqlalchemy_connection(connection, "sqlite").scalar(sa.select(sa.func.count()).select_from(items.sql)) == 1
+    assert (
+        sqlalchemy_connection(connection, dialect_of(connection)).scalar(
+            sa.select(sa.func.count()).select_from(items.sql)
+        )
+        == 1
+    )
     connection.execute("ROLLBACK")
     assert items.sql.name == NAME
     assert stored(connection) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from everfold.log.engine import Engine
 from everfold.projections.projection import Mode
 from tests.app.bank import Noted, Opened, Paid, Refused, Took, Unexpected
 from tests.app.stores import SharedMemory
+from tests.postgres.server import PostgresServer
 from tests.projections.ledger import TOO_MUCH, UNLUCKY, AllRows, caught_up, folded, ledger_app
 
 ACCOUNTS = st.sampled_from(["a1", "a2", "a3", "a4"])
@@ -89,5 +91,16 @@ def test_on_an_sqlite_store(mode: Mode) -> None:
     def agree(before: History, after: History, positions: list[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(run(str(Path(folder) / "bank.db"), mode, before, after, positions))
+
+    agree()
+
+
+@pytest.mark.parametrize("mode", ["async", "inline"])
+def test_on_a_postgres_store(mode: Mode, postgres_server: PostgresServer) -> None:
+    @given(HISTORIES, HISTORIES, st.lists(st.integers(0, 60), max_size=2))
+    @settings(max_examples=5, deadline=None, phases=PHASES)
+    def agree(before: History, after: History, positions: list[int]) -> None:
+        url = postgres_server.url(schema=f"test_{uuid.uuid4().hex[:12]}")
+        asyncio.run(run(url, mode, before, after, positions))
 
     agree()

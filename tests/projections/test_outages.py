@@ -84,7 +84,8 @@ async def test_what_somebody_else_went_past_is_not_set_aside(store: StoreMaker) 
         await fill(app)
         await caught_up(app)
         records: list[Record] = [record async for record in app.store.records()]
-        writer = BuildWriter(Ledger, 1, dialect="sqlite", codec=app.store.codec, clock=app.clock)
+        dialect = app.store.engine.views.dialect
+        writer = BuildWriter(Ledger, 1, dialect=dialect, codec=app.store.codec, clock=app.clock)
         late = BuildConsumer(writer, app.store.engine.views)
         with pytest.raises(Moved):
             await app.store.engine.views.write(

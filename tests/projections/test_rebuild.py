@@ -12,7 +12,9 @@ import pytest
 from everfold import App
 from everfold.errors import EverfoldError, StoreBusy
 from everfold.projections.answers import Answers
+from everfold.projections.builds import activate
 from everfold.projections.fingerprint import fingerprint
+from everfold.projections.rebuild import ATTEMPTS
 from everfold.subscriptions.lease import Lease, Leases
 from tests.app.bank import Open, Opened, Paid, Pay
 from tests.app.stores import StoreMaker
@@ -41,8 +43,12 @@ async def balance(app: App) -> int:
 
 async def sql(app: App, statement: str) -> list[Any]:
     """In the views, behind everybody's back."""
-    found: list[Any] = await app.store.engine.views.write(lambda c: c.execute(statement).fetchall())
-    return found
+
+    def run(connection: Any) -> list[Any]:
+        cursor = connection.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    return await app.store.engine.views.write(run)
 
 
 async def states(app: App) -> list[tuple[int, str]]:
@@ -77,6 +83,32 @@ async def test_readers_keep_the_old_tables_until_the_switch(store: StoreMaker, m
         assert await states(app) == [(1, "retired"), (2, "active")]
         assert await caught_up(app) == (await folded(app)).rows()
         await app.store.append("account-a1", Paid(amount=1))
+        assert await caught_up(app) == (await folded(app)).rows()
+
+
+@pytest.mark.parametrize(("failures", "is_done"), [(2, True), (ATTEMPTS, False)])
+async def test_a_switch_that_others_hold_up_is_tried_again(
+    store: StoreMaker, monkeypatch: pytest.MonkeyPatch, failures: int, is_done: bool
+) -> None:
+    """In PostgreSQL somebody may be reading the view that it replaces."""
+    left = failures
+
+    def hold_up(*arguments: Any, **options: Any) -> bool:
+        nonlocal left
+        if left:
+            left -= 1
+            raise StoreBusy("somebody reads the view")
+        return activate(*arguments, **options)
+
+    monkeypatch.setattr("everfold.projections.rebuild.activate", hold_up)
+    async with ledger_app(store) as app:
+        await fill(app)
+        if is_done:
+            assert await app.projections.rebuild("ledger") == 2
+        else:
+            with pytest.raises(StoreBusy):
+                await app.projections.rebuild("ledger")
+        assert left == 0
         assert await caught_up(app) == (await folded(app)).rows()
 
 

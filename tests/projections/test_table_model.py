@@ -8,13 +8,15 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec import field
 
 from everfold import NotFound, ReadModel, Table
 from everfold.projections.finding import sqlalchemy_connection
 from everfold.projections.table import Turn
-from tests.projections.tables import NAME, beside, database, make_table
+from tests.projections.tables import NAME, beside, database, dialect_of, make_table
+
+pytestmark = pytest.mark.usefixtures("dialect")
 
 
 class Item(ReadModel, key=("shop", "code")):
@@ -48,6 +50,7 @@ class Tables(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.connection.execute("COMMIT")
         self.connection.execute("BEGIN")
 
     def copy(self) -> dict[Key, tuple[int, Decimal, list[int]]]:
@@ -99,7 +102,7 @@ class Tables(RuleBasedStateMachine):
     def update_all(self, n: int) -> None:
         """SQL of one's own. Rows that were got before must be got again."""
         self.table.release()
-        raw = sqlalchemy_connection(self.connection, "sqlite")
+        raw = sqlalchemy_connection(self.connection, dialect_of(self.connection))
         raw.execute(sa.update(self.table.sql).values(n=n))
         self.model = {key: (n, price, lines) for key, (_, price, lines) in self.model.items()}
         self.held.clear()
@@ -143,5 +146,5 @@ class Tables(RuleBasedStateMachine):
         assert self.connection.execute(count).fetchone() == (0,)
 
 
-TestTables = Tables.TestCase
-TestTables.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+def test_tables() -> None:
+    run_state_machine_as_test(Tables, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))

@@ -13,10 +13,10 @@ from everfold.security.tokens import CODE, SESSION, Tokens, digest_of, looks_lik
 from everfold.testing.frozen_clock import FrozenClock
 
 
-@pytest.fixture(params=["memory:", "bank.db"])
+@pytest.fixture(params=["memory:", "bank.db", "postgres"])
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Engine]:
-    url = request.param if request.param == "memory:" else str(tmp_path / request.param)
-    engine = connect(url)
+    url = str(tmp_path / request.param) if request.param == "bank.db" else request.param
+    engine = connect(request.getfixturevalue("postgres_url") if url == "postgres" else url)
     await engine.open()
     yield engine
     await engine.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -11,11 +11,11 @@ import pytest
 from everfold import Event
 from everfold.clock import SystemClock
 from everfold.codec.pipeline import Codec
-from everfold.engines.memory.engine import MemoryEngine
+from everfold.log.engine import Engine
 from everfold.log.record import NewRecord, Record
 from everfold.log.selection import EVERYTHING
 from everfold.log.write import StreamAppend, Write
-from everfold.subscriptions.bookkeeping import ConsumerRow, Parked, execute, prepare, rows
+from everfold.subscriptions.bookkeeping import ConsumerRow, Parked, execute, rows
 from everfold.subscriptions.consumer import SAVE_EVERY, EventConsumer
 from everfold.subscriptions.partition import Part
 from everfold.subscriptions.subscription import Fenced, Moved, Paused, Poison
@@ -31,7 +31,7 @@ NUMBERS = itertools.count(1)
 class Desk:
     """A log, a consumer of it, and what it was told."""
 
-    def __init__(self, engine: MemoryEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.database = engine.beside
         self.heard: list[int] = []
@@ -72,11 +72,11 @@ class Desk:
         return await self.engine.read(EVERYTHING, limit=1_000)
 
     async def do(self, statement: str, **values: object) -> None:
-        await self.database.write(lambda c: execute(c, "sqlite", statement, name="desk", **values))
+        await self.database.write(lambda c: execute(c, self.database.dialect, statement, name="desk", **values))
 
     async def position(self, part: Part | None = None) -> int:
         builds: list[ConsumerRow] = await self.database.read(
-            lambda c: rows(c, "sqlite", "read_builds", ConsumerRow, name="desk")
+            lambda c: rows(c, self.database.dialect, "read_builds", ConsumerRow, name="desk")
         )
         return next(row.position for row in builds if row.build == (part or Part(0, 1)).build)
 
@@ -87,14 +87,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncGenerator[Desk]:
-    engine = MemoryEngine()
-    await engine.open()
-    await engine.beside.write(partial(prepare, dialect="sqlite"))
+async def desk(engine: Engine) -> Desk:
     found = Desk(engine)
     await found.first.prepare()
-    yield found
-    await engine.close()
+    return found
 
 
 async def test_the_position_moves_with_what_was_handled(desk: Desk) -> None:
@@ -137,7 +133,7 @@ async def test_what_is_set_aside_holds_its_stream_back(desk: Desk) -> None:
     assert await desk.first.consume(records[1:], 4) == 2
     assert desk.heard == [2, 4]
     assert await desk.parked() == [(1, "desk-a", "parked"), (3, "desk-a", "waiting")]
-    (parked,) = await desk.database.read(lambda c: rows(c, "sqlite", "read_parked", Parked, name="desk"))
+    (parked,) = await desk.database.read(lambda c: rows(c, desk.database.dialect, "read_parked", Parked, name="desk"))
     assert (parked.attempts, parked.error) == (3, "ValueError: 1 is an evil number")
     assert "in hear" in parked.traceback
 

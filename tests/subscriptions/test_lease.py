@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everfold.engines.memory.engine import MemoryEngine
-from everfold.engines.sqlite.engine import SqliteEngine
 from everfold.errors import OutcomeUnknown, StoreBusy
+from everfold.log.engine import Engine
 from everfold.log.read_database import ReadDatabase
 from everfold.subscriptions.bookkeeping import prepare
 from everfold.subscriptions.lease import Lease, Leases
@@ -28,13 +28,9 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def database(request: pytest.FixtureRequest, tmp_path: object) -> AsyncGenerator[ReadDatabase]:
-    engine = MemoryEngine() if request.param == "memory" else SqliteEngine(f"{tmp_path}/log.db")
-    await engine.open()
-    await engine.views.write(partial(prepare, dialect="sqlite"))
-    yield engine.views
-    await engine.close()
+@pytest.fixture
+def database(engine: Engine) -> ReadDatabase:
+    return engine.views
 
 
 def leases(database: ReadDatabase, clock: FrozenClock, owner: str) -> Leases:
@@ -93,9 +89,8 @@ async def test_many_want_it_and_one_gets_it(database: ReadDatabase, clock: Froze
 class Slow:
     """A database whose writes take effect, and whose callers hear of it when they are told to."""
 
-    dialect = "sqlite"
-
     def __init__(self, database: ReadDatabase, *, error: Exception | None = None) -> None:
+        self.dialect = database.dialect
         self.is_written = asyncio.Event()
         self.let_go = asyncio.Event()
         self.writes = 0

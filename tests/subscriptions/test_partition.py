@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from everfold.engines.memory.read_database import MemoryReadDatabase
+from everfold.log.engine import Engine
 from everfold.log.record import Record
-from everfold.subscriptions.bookkeeping import execute, prepare
+from everfold.subscriptions.bookkeeping import execute
 from everfold.subscriptions.lease import Leases
 from everfold.subscriptions.partition import Membership, Part
 from everfold.testing import FrozenClock
@@ -39,10 +39,8 @@ def test_the_bookkeeping_numbers_of_all_parts_of_all_sizes_differ() -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-async def test_the_share_of_a_process_follows_from_how_many_there_are() -> None:
-    database, clock = MemoryReadDatabase(), FrozenClock()
-    database.open()
-    await database.write(lambda connection: prepare(connection, "sqlite"))
+async def test_the_share_of_a_process_follows_from_how_many_there_are(engine: Engine) -> None:
+    database, clock = engine.beside, FrozenClock()
 
     def member(owner: str, consumer: str = "mails") -> Membership:
         leases = Leases(database, owner=owner, seconds=10, clock=clock)
@@ -67,6 +65,5 @@ async def test_the_share_of_a_process_follows_from_how_many_there_are() -> None:
     await one.leave()
     await other.renew()
     assert other.share == 5
-    left = await database.read(lambda c: execute(c, "sqlite", "read_lease", name="member of mails one").fetchall())
-    assert left == []
-    database.close()
+    name, dialect = "member of mails one", database.dialect
+    assert await database.read(lambda c: execute(c, dialect, "read_lease", name=name).fetchall()) == []

@@ -74,9 +74,10 @@ class ReadDatabase(Protocol):
     async def write(self, job: Callable[[Any], T]) -> T:
         """Run the job in one transaction of its own, committed when it returns and undone when it raises.
 
-        The jobs of a process run one after the other, each wholly in a thread that is not the event loop's; of several
-        processes, one at a time writes. Cancelling the caller does not stop the job. Raises what the job raises, or
-        a ``StoreError`` when nothing was stored, ``OutcomeUnknown`` when that cannot be told. Errors of the SQL and its
+        The jobs of a process run one after the other, each wholly in a thread that is not the event loop's. Those of
+        several processes may overlap where the database lets them; what they lock puts them in order, and ``beside``
+        they run one at a time. Cancelling the caller does not stop the job. Raises what the job raises, or a
+        ``StoreError`` when nothing was stored, ``OutcomeUnknown`` when that cannot be told. Errors of the SQL and its
         values are the job's; those of the disk and of other programs are ``StoreError``, also when the job's toolkit
         wrapped them.
         """

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -112,13 +113,20 @@ def _connected(database: str | sql.Engine) -> Generator[Callable[[], sql.Connect
         return
     _check_file(database)
     try:
-        engine = sql.create_engine(database)
+        engine = sql.create_engine(_with_driver(database))
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(f"{_reason(error)}. Give a SQLAlchemy URL such as sqlite:///old.db.") from error
     try:
         yield engine.connect
     finally:
         engine.dispose()
+
+
+def _with_driver(url: str) -> str:
+    """SQLAlchemy takes another driver for PostgreSQL when none is named, unless ours is all there is."""
+    scheme, separator, rest = url.partition("://")
+    is_ours = scheme in ("postgresql", "postgres") and find_spec("psycopg") is not None
+    return f"postgresql+psycopg{separator}{rest}" if is_ours else url
 
 
 def _check_file(url: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from everfold.clock import Clock
 from everfold.domain.handlers import is_cached
+from everfold.engines.sql_dialects import POSTGRESQL
 from everfold.errors import EverfoldError, ReadModelBehind, ReadModelNotReady
 from everfold.log.read_database import NotNow, ReadDatabase
 from everfold.projections.answer_cache import AnswerCache
@@ -66,6 +67,8 @@ class Answers:
         self._database = database
         self._freshness = freshness
         self._clock = clock
+        self._is_near = database.dialect != POSTGRESQL
+        """Whether a glance may be worth it: a trip to a server takes longer than an event loop should wait."""
         self._pace = Pace()
         self._glances = Glances(database, self._pace, self._readable)
         self._cache = AnswerCache(kept_answers)
@@ -94,7 +97,7 @@ class Answers:
 
     async def _read(self, function: object, job: Callable[[Any, ConsumerRow | None], T]) -> T:
         """Here and now if that is quick, else in a reader's thread. The job is given the build to read from."""
-        if self._pace.is_quick(function):
+        if self._is_near and self._pace.is_quick(function):
             try:
                 return await self._glances.look(function, job)
             except NotNow:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from everfold.codec.pipeline import Codec
 from everfold.domain.message import name_of
+from everfold.engines.driver_errors import is_out_of_range, is_outage
+from everfold.engines.sql_dialects import POSTGRESQL
 from everfold.errors import CodecError, InvalidMessage, ProjectionFailed
 from everfold.log.record import Record
 from everfold.projections.projection import Projection
@@ -35,7 +38,7 @@ class Bound:
     ) -> None:
         self.name = projection.__everfold__.name
         self.connection = connection
-        self._dialect = next((sql.dialect for sql in tables.values()), "sqlite")
+        self._dialect = "sqlite" if isinstance(connection, sqlite3.Connection) else POSTGRESQL
         self._instance = projection()
         self._turn = Turn()
         self._tables: list[Table[Any]] = []
@@ -111,21 +114,14 @@ class Bound:
         """Have the projection answer a query."""
         try:
             return function(self._instance, query)
-        except OverflowError as error:  # a number too large for the database, a day after the last one
-            raise InvalidMessage(name_of(query), f"A value of it is too large: {error}.") from error
+        except Exception as error:
+            if is_out_of_range(error):  # a number too large for the database, a day after the last one
+                problem = f"A value of it is more than the database can hold: {error}."
+                raise InvalidMessage(name_of(query), problem) from error
+            raise
 
 
 def failed(name: str, error: BaseException, record: Record) -> ProjectionFailed:
     """The error that names the record."""
     problem = f"{type(error).__name__}: {error}"
     return ProjectionFailed(name, problem, position=record.position, stream=record.stream, event_type=record.type)
-
-
-_OUTAGES = {5, 6, 7, 8, 10, 11, 13, 14, 26}
-"""BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB (https://www.sqlite.org/rescode.html)."""
-
-
-def is_outage(error: BaseException) -> bool:
-    """Whether the database is to blame, whatever the handler did: trying again later may help, parking does not."""
-    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return isinstance(code, int) and code & 0xFF in _OUTAGES

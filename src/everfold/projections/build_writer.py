@@ -6,31 +6,28 @@ fencing token, so that whoever comes twice, late or from the past changes nothin
 
 from __future__ import annotations
 
-import sqlite3
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from everfold.clock import Clock
 from everfold.codec.pipeline import Codec
-from everfold.errors import BrokenRule
+from everfold.engines.driver_errors import is_of_the_row, is_spoilt
+from everfold.errors import BrokenRule, ProjectionFailed
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.projections.bound import Bound, sql_tables
 from everfold.projections.projection import Projection
 from everfold.subscriptions.amending import amend
-from everfold.subscriptions.bookkeeping import Amended, execute, executemany, rows
+from everfold.subscriptions.bookkeeping import Amended, begin_batch, execute, executemany, rows
 from everfold.subscriptions.subscription import Fenced, Moved, Paused
 
 __all__ = ["Applied", "BuildWriter", "FlushFailed"]
 
 ROW_ERRORS = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
     OverflowError,
     TypeError,
     ValueError,
@@ -39,11 +36,34 @@ ROW_ERRORS = (
     msgspec.MsgspecError,
     BrokenRule,
 )
-"""What a row is to blame for, rather than the database."""
+"""What a row is to blame for, rather than the database; of the driver's errors ``is_of_the_row`` knows it."""
 
 
 class FlushFailed(Exception):
     """Rows of a batch cannot be stored. Apply its records one by one to see whose they are."""
+
+
+def _flush(bound: Bound) -> None:
+    try:
+        bound.flush()
+    except Exception as error:
+        if isinstance(error, ROW_ERRORS) or is_of_the_row(error):
+            raise FlushFailed from error
+        raise
+
+
+@contextmanager
+def _telling_what_was_hushed_up() -> Generator[None]:
+    """A handler may hush up an error that it had from the database, and with PostgreSQL the next statement fails then,
+    whoever's it is. That is a FlushFailed: nobody knows yet which record is to blame.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, ProjectionFailed) else error
+        if is_spoilt(cause):
+            raise FlushFailed from cause
+        raise
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -109,14 +129,14 @@ class BuildWriter:
             assert bound is not None  # noqa: S101
             wanted = self._sort_out(connection, records)
             bound.prefetch(wanted)
-            handled = bound.apply(wanted, self._codec)
-            try:
-                bound.flush()
-            except ROW_ERRORS as error:
-                raise FlushFailed from error
-            bound.trim()
-            changed = position if handled else changed
-        self._advance(connection, position, changed)
+            with _telling_what_was_hushed_up():
+                handled = bound.apply(wanted, self._codec)
+                _flush(bound)
+                bound.trim()
+                changed = position if handled else changed
+                self._advance(connection, position, changed)
+        else:
+            self._advance(connection, position, changed)
         return Applied(position, changed, handled)
 
     def park(self, connection: Any, record: Record, error: BaseException, *, attempts: int, token: int) -> None:
@@ -145,13 +165,11 @@ class BuildWriter:
         due = [record for record in records if record.position in parked]
         bound = self._bound
         assert bound is not None  # noqa: S101
-        if bound.apply(amend(due, self._amended), self._codec):
-            try:
-                bound.flush()
-            except ROW_ERRORS as error:
-                raise FlushFailed from error
         positions = [{**values, "position": record.position} for record in due]
-        executemany(connection, self.dialect, "delete_parked", positions)
+        with _telling_what_was_hushed_up():
+            if bound.apply(amend(due, self._amended), self._codec):
+                _flush(bound)
+            executemany(connection, self.dialect, "delete_parked", positions)
         return len(due)
 
     def undone(self) -> None:
@@ -164,8 +182,7 @@ class BuildWriter:
     # --- parts
 
     def _begin(self, connection: Any, token: int) -> tuple[int, int, int]:
-        values = {"name": self.name, "build": self.build, "token": token}
-        row = execute(connection, self.dialect, "begin_batch", **values).fetchone()
+        row = begin_batch(connection, self.dialect, name=self.name, build=self.build, token=token)
         if row is None:
             raise Fenced
         state, position, changed, epoch, paused = row

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from everfold.engines.driver_errors import is_in_use
 from everfold.projections.bound import sql_tables
+from everfold.projections.build_tables import drop_tables, show_tables
 from everfold.projections.projection import Projection
-from everfold.subscriptions.bookkeeping import ConsumerRow, execute, rows
+from everfold.subscriptions.bookkeeping import ConsumerRow, execute, rows, take_turns
 
 __all__ = ["ACTIVE", "BUILDING", "RETIRED", "activate", "builds_of", "create", "discard", "of_code", "readable"]
 
@@ -49,7 +51,12 @@ def _last(builds: Sequence[ConsumerRow]) -> ConsumerRow | None:
 def create(
     connection: Any, dialect: str, projection: type[Projection], fingerprint: str, state: str, *, recorded: int
 ) -> ConsumerRow:
-    """A new, empty build with tables of its own."""
+    """A new, empty build with tables of its own.
+
+    Its number is one that no other build has. When it depends on which builds there are whether it is wanted, take
+    turns before that is looked at.
+    """
+    take_turns(connection, dialect)
     name = projection.__everfold__.name
     (newest,) = execute(connection, dialect, "newest_build").fetchone()
     build = ConsumerRow(name, newest + 1, fingerprint, state, 0, 0, 0, 0, None, recorded)
@@ -59,7 +66,7 @@ def create(
         for statement in sql.statements_to_create():
             connection.execute(statement)
     if state == ACTIVE:
-        _show(connection, dialect, projection, build.build)
+        show_tables(connection, dialect, projection, build.build)
     return build
 
 
@@ -70,6 +77,7 @@ def activate(
 
     False, and nothing changed: the active build knows more of the log, and readers would go back in time.
     """
+    take_turns(connection, dialect)
     name = projection.__everfold__.name
     builds = builds_of(connection, dialect, name)
     position = next((other.position for other in builds if other.build == build), 0)
@@ -79,34 +87,27 @@ def activate(
     for other in others:
         execute(connection, dialect, "set_state", name=name, build=other.build, state=RETIRED)
     execute(connection, dialect, "set_state", name=name, build=build, state=ACTIVE)
-    _show(connection, dialect, projection, build)
+    show_tables(connection, dialect, projection, build)
     retired = [other.build for other in builds_of(connection, dialect, name) if other.state == RETIRED]
     for old in retired[:-KEPT_RETIRED]:
-        discard(connection, dialect, name, old)
+        _discard_if_free(connection, dialect, name, old)
     return True
+
+
+def _discard_if_free(connection: Any, dialect: str, name: str, build: int) -> None:
+    """Somebody may still read an old table, for hours perhaps. It is then dropped at a later switch."""
+    connection.execute("SAVEPOINT discard")
+    try:
+        discard(connection, dialect, name, build)
+    except Exception as error:
+        if not is_in_use(error):
+            raise
+        connection.execute("ROLLBACK TO discard")
+    connection.execute("RELEASE discard")
 
 
 def discard(connection: Any, dialect: str, name: str, build: int) -> None:
     """Drop the tables of a build, and everything known about it."""
-    for table in _tables_of(connection, dialect, build):
-        connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+    drop_tables(connection, dialect, build)
     execute(connection, dialect, "delete_parked_of_build", name=name, build=build)
     execute(connection, dialect, "delete_build", name=name, build=build)
-
-
-def _tables_of(connection: Any, dialect: str, build: int) -> list[str]:
-    """The tables of a build, also of one whose code is gone: they end in its number."""
-    suffix = f"__{build}"
-    statement = {
-        "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table'",
-        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
-    }[dialect]
-    return [name for (name,) in connection.execute(statement).fetchall() if name.endswith(suffix)]
-
-
-def _show(connection: Any, dialect: str, projection: type[Projection], build: int) -> None:
-    """Let the plain name of each read model mean the tables of this build, for people and reports."""
-    for sql in sql_tables(projection, dialect, build).values():
-        view = sql.model.__everfold__.name
-        connection.execute(f'DROP VIEW IF EXISTS "{view}"')
-        connection.execute(f'CREATE VIEW "{view}" AS SELECT * FROM "{sql.name}"')  # noqa: S608 (names are checked)

@@ -2,7 +2,8 @@
 
 SQLite has no decimals, moments or UUIDs. They are kept so that they sort and compare in SQL as they do in Python:
 moments as ISO 8601 text in UTC with six digits, decimals as numbers where a number holds all their digits (up to 15)
-and as text where it does not (SQLite sorts text behind all numbers). PostgreSQL has types of its own for all of them.
+and as text where it does not (SQLite sorts text behind all numbers). PostgreSQL has types of its own for all of them,
+and is told to sort text by code points, as SQLite and Python do, whatever the language of its database is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.sql import operators
 
 from everfold.domain.shape import walk
 
-__all__ = ["Column", "columns_of"]
+__all__ = ["Column", "Convert", "columns_of"]
 
 Convert = Callable[[Any], Any]
 MAX_DIGITS = 15
@@ -43,9 +44,14 @@ class Column(msgspec.Struct, frozen=True):
     """The way back."""
 
     @property
+    def kind(self) -> types.TypeEngine[Any]:
+        """What the database is told of it."""
+        return cast("Stored", self.type).kind
+
+    @property
     def is_plain_text(self) -> bool:
         """Whether any text can be its value."""
-        return self.store is None and isinstance(cast("Stored", self.type).kind, types.Text)
+        return self.store is None and isinstance(self.kind, types.Text)
 
 
 class Stored(types.TypeDecorator[Any]):
@@ -101,7 +107,7 @@ def _column(name: str, info: inspect.Type, hint: Any, dialect: str) -> Column:
     is_nullable = any(_is_nullable(member) for member in members)
     make = _KINDS.get(type(values[0])) if len(values) == 1 else None
     kind = make(values[0], dialect) if make else None
-    sql_type, store, load = kind or _as_json(info, hint)
+    sql_type, store, load = kind or _as_json(info, hint, dialect)
     return Column(name, Stored(sql_type, store, load), is_nullable, store, load)
 
 
@@ -124,7 +130,7 @@ def _is_nullable(info: inspect.Type) -> bool:
     return has_none or isinstance(info, inspect.NoneType | inspect.AnyType)
 
 
-def _as_json(info: inspect.Type, hint: Any) -> _Kind:
+def _as_json(info: inspect.Type, hint: Any, dialect: str) -> _Kind:
     # The order of a set is another one in every process: equal rows would have different text.
     is_set = any(isinstance(node, inspect.SetType | inspect.FrozenSetType) for node in walk(info))
     encode = msgspec.json.Encoder(order="deterministic" if is_set else None).encode
@@ -135,7 +141,7 @@ def _as_json(info: inspect.Type, hint: Any) -> _Kind:
         decode(text)  # what could not be read again must not be stored: its event is to blame, and not later ones
         return text
 
-    return types.Text(), store, decode
+    return _text_type(dialect), store, decode
 
 
 def _whole_number(info: Any, dialect: str) -> _Kind:
@@ -143,22 +149,33 @@ def _whole_number(info: Any, dialect: str) -> _Kind:
 
 
 def _truth(info: Any, dialect: str) -> _Kind:
-    return (types.Integer(), None, bool) if dialect == "sqlite" else (types.Boolean(), None, None)
+    return (types.Integer(), None, bool) if dialect == "sqlite" else (types.Boolean(), store_truth, None)
+
+
+def store_truth(value: bool | int) -> bool:
+    """True or false. Zero and one are, as they are for SQLite."""
+    if not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance] (that is the question)
+        raise TypeError(f"{value!r} is neither true nor false.")
+    return bool(value)
 
 
 def _number(info: Any, dialect: str) -> _Kind:
-    return (types.REAL(), store_number, None) if dialect == "sqlite" else (types.Double(), None, None)
+    return types.REAL() if dialect == "sqlite" else types.Double(), store_number, None
 
 
 def store_number(value: float) -> float:
-    """The number itself. SQLite would make NULL of what is not a number."""
+    """The number itself. SQLite would make NULL of what is not a number, and no such two are equal."""
     if value != value:  # noqa: PLR0124 (only NaN is not itself)
         raise ValueError("NaN cannot be stored in a column of numbers. Make the field optional, and store None.")
     return value
 
 
 def _text(info: Any, dialect: str) -> _Kind:
-    return types.Text(), None, None
+    return _text_type(dialect), None, None
+
+
+def _text_type(dialect: str) -> types.Text:
+    return types.Text() if dialect == "sqlite" else types.Text(collation="C")
 
 
 def _bytes(info: Any, dialect: str) -> _Kind:
@@ -166,7 +183,17 @@ def _bytes(info: Any, dialect: str) -> _Kind:
 
 
 def _decimal(info: Any, dialect: str) -> _Kind:
-    return (AnyValue(), store_decimal, load_decimal) if dialect == "sqlite" else (types.Numeric(), None, None)
+    return (AnyValue(), store_decimal, load_decimal) if dialect == "sqlite" else (types.Numeric(), plain_decimal, None)
+
+
+def plain_decimal(value: Decimal | int) -> Decimal:
+    """The decimal without the zeros at its end: PostgreSQL would keep them, and SQLite does not."""
+    value = Decimal(value) if isinstance(value, int) else value
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int) or exponent >= 0 or digits[-1]:
+        return value
+    zeros = next((place for place, digit in enumerate(reversed(digits)) if digit), len(digits) - 1)
+    return Decimal((sign, digits[: len(digits) - zeros], exponent + zeros)) if value else Decimal(0)
 
 
 def store_decimal(value: Decimal | int) -> float | str:
@@ -195,20 +222,27 @@ def load_decimal(stored: float | str) -> Decimal:
 
 
 def _uuid(info: Any, dialect: str) -> _Kind:
-    return (types.Text(), store_uuid, UUID) if dialect == "sqlite" else (types.Uuid(), None, None)
+    return (types.Text(), store_uuid, UUID) if dialect == "sqlite" else (types.Uuid(), check_uuid, None)
 
 
 def store_uuid(value: UUID) -> str:
     """Its text. Other text would be found out only when it is read."""
+    return str(check_uuid(value))
+
+
+def check_uuid(value: UUID) -> UUID:
+    """The UUID itself, if it is one."""
     if not isinstance(value, UUID):  # pyright: ignore[reportUnnecessaryIsInstance] (that is the question)
         raise TypeError(f"{value!r} is no UUID.")
-    return str(value)
+    return value
 
 
 def _moment(info: inspect.DateTimeType, dialect: str) -> _Kind:
     if dialect == "sqlite" or info.tz is None:  # PostgreSQL would not know which of both a value is
-        return types.Text(), store_moment, dt.datetime.fromisoformat
-    return types.DateTime(timezone=bool(info.tz)), None, _in_utc if info.tz else None
+        return _text_type(dialect), store_moment, dt.datetime.fromisoformat
+    if not info.tz:
+        return types.DateTime(), check_naive, None
+    return types.DateTime(timezone=True), store_aware, in_utc
 
 
 def store_moment(moment: dt.datetime) -> str:
@@ -216,7 +250,22 @@ def store_moment(moment: dt.datetime) -> str:
     return (moment if moment.tzinfo is None else moment.astimezone(dt.UTC)).isoformat(timespec="microseconds")
 
 
-def _in_utc(moment: dt.datetime) -> dt.datetime:
+def store_aware(moment: dt.datetime) -> dt.datetime:
+    """The moment in UTC. PostgreSQL would guess the time zone of one that has none."""
+    if moment.tzinfo is None:
+        raise ValueError(f"The moment {moment} has no time zone. Give it one.")
+    return moment.astimezone(dt.UTC)
+
+
+def check_naive(moment: dt.datetime) -> dt.datetime:
+    """The moment itself. PostgreSQL would drop a time zone."""
+    if moment.tzinfo is not None:
+        raise ValueError(f"The moment {moment} has a time zone, and its field says that it has none. Drop one of both.")
+    return moment
+
+
+def in_utc(moment: dt.datetime) -> dt.datetime:
+    """The same moment in UTC: PostgreSQL gives it in the time zone of the connection."""
     return moment.astimezone(dt.UTC)
 
 
@@ -243,7 +292,7 @@ def _valued(values: list[Any], store: Convert | None, load: Convert | None, dial
     if all(type(value) is int for value in values):
         return _whole_number(None, dialect)[0], store, load
     if all(isinstance(value, str) for value in values):
-        return types.Text(), store, load
+        return _text_type(dialect), store, load
     return None
 
 

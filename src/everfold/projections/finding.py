@@ -8,13 +8,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from everfold.engines.sql_dialects import POSTGRESQL
 from everfold.errors import DefinitionError
 from everfold.projections.sql_table import DIALECTS, SqlTable
 
 __all__ = ["count_statement", "find_statement", "run_raw", "sqlalchemy_connection", "whole_rows"]
 
 MAX_ROWS = 2**63 - 1
-_URLS = {"sqlite": "sqlite://", "postgresql": "postgresql+psycopg://"}
+_ENGINES: dict[str, dict[str, Any]] = {
+    "sqlite": {"url": "sqlite://"},
+    POSTGRESQL: {"url": "postgresql+psycopg://", "use_native_hstore": False},
+}
+"""Without HSTORE SQLAlchemy has one question less for each new connection."""
 
 
 def find_statement(
@@ -46,8 +51,16 @@ def _conditions(sql: SqlTable, conditions: Sequence[Any], equal: Mapping[str, ob
 
 def _order(sql: SqlTable, fields: Iterable[str]) -> list[Any]:
     named = {field.removeprefix("-"): field.startswith("-") for field in fields}
-    columns = {field: (_column(sql, field).desc() if down else _column(sql, field)) for field, down in named.items()}
+    columns = {field: _ordered(_column(sql, field), down, sql.dialect) for field, down in named.items()}
     return [*columns.values(), *[_column(sql, field) for field in sql.key if field not in columns]]
+
+
+def _ordered(column: Any, down: bool, dialect: str) -> Any:
+    """None comes before all values, as it does in SQLite, and at the end when the order is descending."""
+    is_said = dialect == POSTGRESQL and column.nullable
+    if down:
+        return column.desc().nulls_last() if is_said else column.desc()
+    return column.nulls_first() if is_said else column
 
 
 def _column(sql: SqlTable, field: str) -> Any:
@@ -86,7 +99,7 @@ def sqlalchemy_connection(connection: Any, dialect: str) -> sa.Connection:
     known: sa.Connection | None = connection.cache.get("sqlalchemy")
     if known is None or known.closed:  # who was given it may have closed it
         engine = sa.create_engine(
-            _URLS[dialect], creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None
+            **_ENGINES[dialect], creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None
         )
         known = connection.cache["sqlalchemy"] = engine.connect()
     return known

@@ -62,18 +62,16 @@ class InlineProjections:
         execute("SAVEPOINT gap")
         try:
             position, _ = writer.resume(self._connection, 0)
-            if head - position > LARGEST_GAP:
-                return
-            if position < head:
-                missed = read(writer.selection, after=position, limit=LARGEST_GAP)
-                writer.apply(self._connection, missed, after=position, position=head, token=0)
-            self._in_step[writer.name] = head
+            if head - position <= LARGEST_GAP:
+                if position < head:
+                    missed = read(writer.selection, after=position, limit=LARGEST_GAP)
+                    writer.apply(self._connection, missed, after=position, position=head, token=0)
+                self._in_step[writer.name] = head
         except (Paused, Fenced, Moved, ProjectionFailed, FlushFailed) as error:
             _log.debug("the inline projection %s is not in step with the log: %r", writer.name, error)
             writer.undone()
             execute("ROLLBACK TO gap")
-        finally:
-            execute("RELEASE gap")
+        execute("RELEASE gap")  # anything else undoes the batch: no statement would be executed in between
 
     def apply(self, records: Sequence[Record]) -> None:
         """Apply the records of an append to every projection that is in step."""

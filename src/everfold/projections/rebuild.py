@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ import msgspec
 
 from everfold.clock import Clock
 from everfold.codec.pipeline import Codec
-from everfold.errors import EverfoldError, ProjectionFailed, StoreError
+from everfold.engines.sql_dialects import POSTGRESQL
+from everfold.errors import EverfoldError, ProjectionFailed, StoreBusy, StoreError
 from everfold.log.engine import Engine
 from everfold.log.read_database import ReadDatabase
 from everfold.log.table_difference import Difference, pairs_by_key
@@ -23,15 +24,22 @@ from everfold.projections.build_writer import BuildWriter, FlushFailed
 from everfold.projections.builds import ACTIVE, BUILDING, activate, builds_of, create, discard, readable
 from everfold.projections.folded_view import BUILD, FoldedView
 from everfold.projections.inline import LARGEST_GAP
+from everfold.projections.many_rows import stream_rows
 from everfold.projections.projection import Projection
 from everfold.projections.sql_table import SqlTable
-from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, rows
+from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, rows, take_turns
 from everfold.subscriptions.lease import Lease, LeaseRow, Leases
 from everfold.subscriptions.subscription import Fenced, Moved, Paused
 
 __all__ = ["Comparison", "Rebuild"]
 
 ATTEMPTS = 20
+PAUSE = 0.1
+_COLUMNS = {
+    "sqlite": "SELECT name FROM pragma_table_info(?)",
+    POSTGRESQL: "SELECT attname FROM pg_catalog.pg_attribute "
+    "WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
+}
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -113,7 +121,7 @@ class Rebuild:
         consumer = BuildConsumer(writer, self._database)
         await consumer.resume(0)
         is_inline = self._projection.__everfold__.mode == "inline"
-        gives_way = True
+        gives_way, busy = True, 0
         while True:
             until = await self._engine.wait(-1)
             await build_up(self._engine, consumer, until=until, progress=progress, gives_way=gives_way)
@@ -124,6 +132,12 @@ class Rebuild:
                     return build.build
             except (ProjectionFailed, FlushFailed):  # build_up will meet it again, and set it aside
                 writer.undone()
+            except StoreBusy:  # somebody reads what is replaced: all the work would be lost for that
+                writer.undone()
+                busy += 1
+                if busy == ATTEMPTS:
+                    raise
+                await self._clock.sleep(PAUSE)  # so that those who wait behind us come in between
 
     def _switch(self, connection: Any, writer: BuildWriter, after: int | None) -> bool:
         """Read the new build from now on; False: the live one has got further.
@@ -131,6 +145,7 @@ class Rebuild:
         ``after``: the position of an inline build. Appends move the live one, without a pause perhaps, so what came
         since is applied here, where nobody appends.
         """
+        take_turns(connection, self._database.dialect)
         if after is not None:
             head, read = self._engine.log_within(connection)
             missed = read(writer.selection, after=after, limit=LARGEST_GAP + 1)
@@ -142,6 +157,7 @@ class Rebuild:
     def _begin(self, connection: Any) -> ConsumerRow:
         """A new build; what an interrupted rebuild left is dropped."""
         dialect = self._database.dialect
+        take_turns(connection, dialect)
         builds = builds_of(connection, dialect, self._name)
         made = [build for build in builds if build.fingerprint == self._fingerprint and build.state != BUILDING]
         for build in builds:
@@ -210,7 +226,9 @@ class Rebuild:
 
 def _difference(live: Any, before: SqlTable, own: Any, after: SqlTable) -> Difference:
     found = Difference(after.model.__everfold__.name)
-    olds, news = _rows(live, before, _columns(live, before.name)), _rows(own, after, set(after.fields))
+    olds, news = _rows(live, before, _columns(live, before)), _rows(own, after, set(after.fields))
+    if before.dialect != after.dialect:
+        olds = map(after.stored_from(before), olds)
     for key, old, new in pairs_by_key(_keyed(before, olds), _keyed(after, news)):
         if old == new:
             found.same += 1
@@ -219,7 +237,7 @@ def _difference(live: Any, before: SqlTable, own: Any, after: SqlTable) -> Diffe
     return found
 
 
-def _keyed(sql: SqlTable, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+def _keyed(sql: SqlTable, rows: Iterator[Sequence[Any]]) -> Iterator[tuple[Any, Sequence[Any]]]:
     return ((sql.key_in(row), row) for row in rows)
 
 
@@ -227,16 +245,16 @@ def _named(sql: SqlTable, values: Any) -> dict[str, Any] | None:
     return None if values is None else dict(zip(sql.fields, values, strict=True))
 
 
-def _columns(connection: Any, table: str) -> set[str]:
+def _columns(connection: Any, sql: SqlTable) -> set[str]:
     """The columns of a table as an older shape may have made it; none: it had no such table."""
-    found = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-    return {name for (name,) in found}
+    return {name for (name,) in connection.execute(_COLUMNS[sql.dialect], (sql.name,))}
 
 
-def _rows(connection: Any, sql: SqlTable, there: set[str]) -> Iterator[tuple[Any, ...]]:
+def _rows(connection: Any, sql: SqlTable, there: set[str]) -> Iterator[Sequence[Any]]:
     """Every row as it is stored, in the order of the keys, a few at a time; NULL for columns that are not there."""
     if not there:
         return
     columns = ", ".join(f'"{field}"' if field in there else "NULL" for field in sql.fields)
     key = ", ".join(f'"{field}"' for field in sql.key if field in there)
-    yield from connection.execute(f'SELECT {columns} FROM "{sql.name}" ORDER BY {key}')  # noqa: S608 (checked names)
+    statement = f'SELECT {columns} FROM "{sql.name}" ORDER BY {key}'  # noqa: S608 (checked names)
+    yield from stream_rows(connection, sql.dialect, statement)

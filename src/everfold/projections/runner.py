@@ -15,7 +15,7 @@ from everfold.projections.build_consumer import BuildConsumer
 from everfold.projections.build_writer import BuildWriter
 from everfold.projections.builds import ACTIVE, BUILDING, activate, builds_of, create, of_code
 from everfold.projections.projection import Projection
-from everfold.subscriptions.bookkeeping import ConsumerRow, execute
+from everfold.subscriptions.bookkeeping import ConsumerRow, execute, take_turns
 from everfold.subscriptions.subscription import Fenced, Moved, Paused, Poison
 
 __all__ = ["ProjectionRunner"]
@@ -107,8 +107,12 @@ class ProjectionRunner:
         )
 
     def _choose(self, connection: Any) -> ConsumerRow:
-        dialect = self._database.dialect
-        builds = builds_of(connection, dialect, self.projection.__everfold__.name)
+        dialect, name = self._database.dialect, self.projection.__everfold__.name
+        own = of_code(builds_of(connection, dialect, name), self.fingerprint)
+        if own is not None:
+            return own
+        take_turns(connection, dialect)
+        builds = builds_of(connection, dialect, name)  # another process may just have begun one
         own = of_code(builds, self.fingerprint)
         if own is not None:
             return own

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from everfold.domain.read_model import ReadModel
 from everfold.errors import BrokenRule, NotFound
+from everfold.projections.many_rows import delete_rows, fetch_rows, upsert_rows
 from everfold.projections.page import Page
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Table(Generic[M]):
         "_connection",
         "_deleted",
         "_forgotten",
+        "_is_whole",
         "_is_writable",
         "_lent",
         "_lent_in",
@@ -74,6 +76,8 @@ class Table(Generic[M]):
         self._turn = turn or Turn()
         self._deleted: dict[Any, None] = {}
         self._unknown_keys = 0
+        self._is_whole = False
+        """Whether every row is remembered: then there are no others to ask for."""
 
     # --- one row
 
@@ -133,7 +137,10 @@ class Table(Generic[M]):
             return None
         self._unknown_keys += 1
         sql = self._sql
-        values = self._connection.execute(sql.get, sql.stored_key(key)).fetchone()
+        stored_key = sql.stored_key(key)
+        if not self._rows and self._is_writable and sql.is_remote:
+            self._is_whole = self._connection.execute(sql.get_any).fetchone() is None
+        values = None if self._is_whole else self._connection.execute(sql.get, stored_key).fetchone()
         if values is None:
             self._rows[key] = None
             return None
@@ -230,23 +237,15 @@ class Table(Generic[M]):
         """Read the rows with these keys at once, if rows had to be read one by one since the last time."""
         if self._unknown_keys < 2 or not self._sql.has_text_key:
             return
-        from everfold.projections.sql_table import FETCH
-
         self._unknown_keys = len(keys)  # it helped before: go on
         missing = [key for key in dict.fromkeys(keys) if key not in self._rows]
-        sql = self._sql
-        for start in range(0, len(missing), FETCH):
-            some = missing[start : start + FETCH]
-            wanted = [sql.stored_key(key)[0] for key in some]
-            found = {
-                self._key_in(values): values
-                for values in self._connection.execute(sql.fetch, wanted + wanted[-1:] * (FETCH - len(some)))
-            }
-            for key in some:
-                if key in found:
-                    self._remember(key, found[key])
-                else:
-                    self._rows[key] = None
+        if not missing:
+            return
+        for key in missing:
+            self._rows[key] = None
+        stored = [self._sql.stored_key(key) for key in missing]
+        for values in fetch_rows(self._sql, self._connection, stored):
+            self._remember(self._key_in(values), values)
 
     def flush(self, *, is_last: bool = False) -> bool:
         """Write what changed to the database; whether anything did. After a failed one, the next fails as well.
@@ -257,11 +256,11 @@ class Table(Generic[M]):
             return False
         deleted, changed = self._deleted, self._changed()
         if deleted:
-            self._connection.executemany(self._sql.delete, [self._sql.stored_key(key) for key in deleted])
+            delete_rows(self._sql, self._connection, [self._sql.stored_key(key) for key in deleted])
             for key in deleted:
                 self._stored.pop(key, None)
         if changed:
-            self._connection.executemany(self._sql.upsert, list(changed.values()))
+            upsert_rows(self._sql, self._connection, list(changed.values()))
             self._stored.update(changed)
         if is_last:
             self._lent, self._forgotten = {}, []
@@ -312,6 +311,7 @@ class Table(Generic[M]):
         for memory in (self._rows, self._stored, self._touched, self._lent, self._deleted):
             memory.clear()
         self._forgotten = []
+        self._is_whole = False
 
 
 def _text_of(key: object) -> str:

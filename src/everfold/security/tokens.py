@@ -7,14 +7,15 @@ be read back. Used by the gate, the sign-in pages and ``everfold tokens``.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from everfold.clock import Clock
+from everfold.engines.sql_dialects import create_tables, in_dialects, take_turns
 from everfold.engines.statements import load_statements
 from everfold.errors import Conflict, InvalidName, NotFound
 from everfold.identifiers import check_key, check_text
@@ -32,12 +33,7 @@ SECRET_BYTES = 32
 MICROS = 1_000_000
 KEPT_MICROS = 86_400 * MICROS
 """For so long it can still be seen of a code or session that it is over."""
-_SQL = load_statements("everfold.security", "tokens.sql")
-_NAME = re.compile(r"(?<!:):([a-z]+)")
-_STATEMENTS = {
-    "sqlite": _SQL,
-    "postgresql": {name: _NAME.sub(r"%(\1)s", text) for name, text in _SQL.items()},
-}
+_STATEMENTS = in_dialects(load_statements("everfold.security", "tokens.sql"))
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -110,6 +106,7 @@ class Tokens:
         expires = None if seconds is None else now + round(seconds * MICROS)
 
         def insert(connection: Any) -> None:
+            take_turns(connection, self._database.dialect)  # two processes may want the same name
             same = self._execute(connection, "count_in_force", kind=kind, name=name, now=now).fetchone()
             if kind == TOKEN and same[0]:
                 raise Conflict(f"There is a token {name!r} already. Revoke it first, or choose another name.")
@@ -153,7 +150,9 @@ class Tokens:
 
     async def _prepare(self) -> None:
         if not self._is_prepared:
-            await self._database.write(lambda connection: self._execute(connection, "create_tokens"))
+            dialect = self._database.dialect
+            statements = [_STATEMENTS[dialect]["create_tokens"]]
+            await self._database.write(partial(create_tables, dialect=dialect, statements=statements))
             self._is_prepared = True
 
     def _execute(self, connection: Any, statement: str, /, **values: object) -> Any:

@@ -18,7 +18,15 @@ from everfold.log.read_database import ReadDatabase
 from everfold.log.record import Record
 from everfold.log.selection import Selection
 from everfold.subscriptions.amending import amend
-from everfold.subscriptions.bookkeeping import Amended, ConsumerRow, execute, executemany, rows
+from everfold.subscriptions.bookkeeping import (
+    Amended,
+    ConsumerRow,
+    begin_batch,
+    execute,
+    executemany,
+    rows,
+    take_turns,
+)
 from everfold.subscriptions.partition import Part
 from everfold.subscriptions.subscription import Fenced, Moved, Paused, Poison
 
@@ -78,6 +86,7 @@ class EventConsumer:
         return rows(connection, self._database.dialect, "read_builds", ConsumerRow, name=self.title)
 
     def _create(self, connection: Any, start: int) -> None:
+        take_turns(connection, self._database.dialect)
         if any(row.build == self.part.build for row in self._rows(connection)):
             return
         values = {"fingerprint": "", "state": ACTIVE, "position": start, "recorded": self._clock.micros()}
@@ -92,8 +101,7 @@ class EventConsumer:
 
     def _begin(self, connection: Any) -> int:
         dialect = self._database.dialect
-        values = {"name": self.title, "build": self.part.build, "token": self._token}
-        row = execute(connection, dialect, "begin_batch", **values).fetchone()
+        row = begin_batch(connection, dialect, name=self.title, build=self.part.build, token=self._token)
         if row is None:
             raise Fenced
         _, position, _, self._epoch, paused = row
@@ -148,7 +156,7 @@ class EventConsumer:
     def _advance(self, connection: Any, position: int, waiting: Sequence[Record]) -> None:
         dialect = self._database.dialect
         values: dict[str, object] = {"name": self.title, "build": self.part.build}
-        row = execute(connection, dialect, "begin_batch", token=self._token, **values).fetchone()
+        row = begin_batch(connection, dialect, name=self.title, build=self.part.build, token=self._token)
         if row is None:
             raise Fenced
         if row[3] != self._epoch:  # a stream that we held events back of may be free again: see them once more

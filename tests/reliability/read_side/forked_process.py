@@ -9,13 +9,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 
 from tests.reliability.read_side.roles import ROLES
 
+Roles = Mapping[str, Callable[..., None]]
 
-def start(role: str, arguments: dict[str, object]) -> int:
+
+def start(roles: Roles, role: str, arguments: dict[str, object]) -> int:
     """A process that plays this role."""
     pid = os.fork()
     if pid:
@@ -24,19 +27,19 @@ def start(role: str, arguments: dict[str, object]) -> int:
     try:
         os.close(0)
         os.open(os.devnull, os.O_RDONLY)
-        ROLES[role](**arguments)
+        roles[role](**arguments)
         code = 0
     finally:
         os._exit(code)
 
 
-def main() -> None:
+def main(roles: Roles) -> None:
     """Start, reap, and end with the input."""
     alive: set[int] = set()
     for line in iter(sys.stdin.buffer.readline, b""):
         match json.loads(line):
             case ["start", str(role), arguments]:
-                pid = start(role, arguments)
+                pid = start(roles, role, arguments)
                 alive.add(pid)
                 answer = ["started", pid]
             case ["reap", int(pid)]:
@@ -53,4 +56,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     import_module("everfold.engines.sqlite.engine")  # now, and not in each process anew
-    main()
+    main(ROLES)

@@ -22,9 +22,9 @@ PROGRAM = "tests.reliability.read_side.forked_process"
 class Forks:
     """The program that forks."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = PROGRAM) -> None:
         self._program = subprocess.Popen(
-            [sys.executable, "-m", PROGRAM],
+            [sys.executable, "-m", program],
             cwd=ROOT,
             env=unmeasured(),
             stdin=subprocess.PIPE,
@@ -124,9 +124,9 @@ class Fork:
 
 
 @contextmanager
-def forking() -> Generator[Forks]:
+def forking(program: str = PROGRAM) -> Generator[Forks]:
     """Forked processes, all gone afterwards."""
-    forks = Forks()
+    forks = Forks(program)
     try:
         yield forks
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from everfold.engines.conflicts import outdated, stale
+from everfold.engines.pages import END
 from everfold.engines.postgres.literals import numbers, texts
 from everfold.engines.postgres.rivals import Conditions
 from everfold.log.idempotency import StoredReply
@@ -64,7 +65,7 @@ class Batch:
 
     def _add(self, part: StreamAppend) -> None:
         number = self._streams.setdefault(part.stream, len(self._streams) + 1)
-        expected = -1 if part.expected is None else part.expected
+        expected = -1 if part.expected is None else part.expected if 0 <= part.expected < END else END  # of no stream
         self._parts.append((number, expected, len(part.records)))
         if part.records:
             self._part_of.extend([len(self._parts)] * len(part.records))

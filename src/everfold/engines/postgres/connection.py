@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from everfold.engines.postgres.failures import translate
+from everfold.engines.postgres.readiness import readable
 from everfold.errors import ConfigurationError, StoreUnavailable
 
 __all__ = ["Connector", "HeldConnection", "Link", "send"]
@@ -29,6 +29,12 @@ DEFAULTS = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
+}
+
+NEEDED = {
+    "standard_conforming_strings": ("on", "Leave this setting of the server as it comes"),
+    "server_encoding": ("UTF8", "Create the database with ENCODING 'UTF8'"),
+    "client_encoding": ("UTF8", "Leave it out of the URL"),
 }
 
 
@@ -117,11 +123,9 @@ class Connector:
     def _check(self, connection: HeldConnection) -> None:
         if self.is_pooled:
             connection.prepare_threshold = None
-        for name, needed in (("standard_conforming_strings", "on"), ("server_encoding", "UTF8")):
-            if connection.info.parameter_status(name) not in {needed, None}:
-                raise ConfigurationError(
-                    f"{self.shown} has {name} = something else than {needed}, which a store needs."
-                )
+        for name, (needed, advice) in NEEDED.items():
+            if (found := connection.info.parameter_status(name)) not in {needed, None}:
+                raise ConfigurationError(f"{self.shown} has {name} = {found}, and a store needs {needed}. {advice}.")
 
     def look_for_pooler(self, connection: HeldConnection) -> None:
         """A pooler answers for many sessions: the process it names is not the one that works for us."""
@@ -184,8 +188,7 @@ def _is_alive(connection: HeldConnection) -> bool:
     pgconn = connection.pgconn
     if pgconn.status != ConnStatus.OK:
         return False
-    readable, _, _ = select.select([pgconn.socket], [], [], 0)
-    if readable:
+    while readable([pgconn.socket], 0):  # why it ended comes before the end itself
         try:
             pgconn.consume_input()
         except psycopg.OperationalError:

@@ -7,7 +7,6 @@ without any, so that nothing rests on a connection that broke silently, or on a 
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from everfold.engines.postgres.connection import Connector, HeldConnection
 from everfold.engines.postgres.failures import translated
 from everfold.engines.postgres.reader import Reader, quoted
+from everfold.engines.postgres.readiness import readable
 from everfold.errors import StoreError
 
 __all__ = ["Listener"]
@@ -64,9 +64,11 @@ class Listener:
         connection = self._connector.connect()
         try:
             connection.add_notify_handler(self._hear)
-            if not self._connector.is_pooled:
+            polls = self._has_to_poll(connection)
+            if not polls:
                 connection.execute(f"LISTEN {quoted(self._channel)}".encode())
-            while not self._is_stopping:  # the first look is behind the LISTEN: nothing falls in between
+            # The first look is behind the LISTEN: nothing falls in between. A standby may become the primary.
+            while not self._is_stopping and polls == self._has_to_poll(connection):
                 self._is_hinted = False
                 self._tell(self._reader.head(connection))
                 self._has_failed = False
@@ -74,22 +76,24 @@ class Listener:
         finally:
             connection.close()
 
+    def _has_to_poll(self, connection: HeldConnection) -> bool:
+        """Neither a pooler nor a standby passes on what is told."""
+        return self._connector.is_pooled or connection.info.parameter_status("in_hot_standby") == "on"
+
     def _hear(self, _: object) -> None:
         """Also called while the head is read: then it is read once more."""
         self._is_hinted = True
 
     def _await_hint(self, connection: HeldConnection) -> None:
-        if self._connector.is_pooled:
+        if self._has_to_poll(connection):
             self._pause(POLL_SECONDS)
             return
         pgconn = connection.pgconn
-        if not self._is_hinted:
-            waiting: list[int] = [pgconn.socket, self._stopped.fileno()]
-            readable, _, _ = select.select(waiting, [], [], FLOOR_SECONDS)
-            if pgconn.socket in readable:
-                pgconn.consume_input()
+        sockets = [pgconn.socket, self._stopped.fileno()]
+        if not self._is_hinted and pgconn.socket in readable(sockets, FLOOR_SECONDS):
+            pgconn.consume_input()
         while pgconn.notifies():  # any number of hints is one
             pass
 
     def _pause(self, seconds: float) -> None:
-        select.select([self._stopped], [], [], seconds)
+        readable([self._stopped.fileno()], seconds)

@@ -14,14 +14,14 @@ from everfold.clock import Clock
 from everfold.engines.postgres.connection import Connector, HeldConnection, Link, send
 from everfold.engines.postgres.failures import infrastructure_error, is_lost, translate
 from everfold.engines.postgres.reader import Reader, quoted
-from everfold.engines.postgres.schema import lock_key, upgrade
+from everfold.engines.postgres.schema import upgrade
 from everfold.engines.postgres.store_url import StoreUrl
 from everfold.engines.postgres.stream_loads import StreamLoads
 from everfold.engines.postgres.transactions import Limits, Transactions
 from everfold.engines.postgres.writer import Writer
 from everfold.engines.worker import Worker
 from everfold.engines.worker_pool import WorkerPool
-from everfold.errors import StoreReadOnly
+from everfold.errors import StoreError, StoreReadOnly
 
 __all__ = ["OpenStore", "open_store"]
 
@@ -39,16 +39,15 @@ class OpenStore:
         self.listening = connector.past_pooler(url.direct)
         self.reader = Reader(url.schema)
         self.channel = channel_of(url.schema)
-        self._path = f"SET LOCAL search_path={quoted(url.schema)},public"
+        self._path = f"SET LOCAL search_path={quoted(url.schema)},public;SET LOCAL TimeZone='UTC'"
         self._looking = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{self._path}"
         self._links = [Link(connector, patience=PATIENCE_SECONDS) for _ in range(readers + 2)]
         log, views, *reading = self._links
         limits = Limits(lock_timeout)
-        turn = f"SELECT pg_advisory_xact_lock({lock_key(url.schema, 'views')})"
         closing = f"COMMIT;NOTIFY {quoted(self.channel)}"
         path = f"{self._path};"
         transactions = Transactions(log, shown=url.shown, limits=limits, opening=path, closing=closing)
-        later = f"{path}SET LOCAL synchronous_commit=off;{turn};"
+        later = f"{path}SET LOCAL synchronous_commit=off;"
         self.views = Transactions(views, shown=url.shown, limits=limits, opening=later)
         self.writer = Writer(transactions, self.reader, clock=clock)
         self.writer_thread = Worker("everfold-postgres-writer")
@@ -58,7 +57,12 @@ class OpenStore:
 
     async def ask(self, job: Callable[[HeldConnection], T]) -> T:
         """Read with one of the connections, each statement for itself."""
-        return await self.readers.do(partial(self._read, job))
+        try:
+            return await self.readers.do(partial(self._read, job))
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            if isinstance(error, psycopg.Error) and error.sqlstate:
+                raise translate(error, self.connector.shown) from error
+            raise StoreError(f"{self.connector.shown}: this cannot be looked for: {error}.") from error  # NUL
 
     async def look(self, job: Callable[[HeldConnection], T]) -> T:
         """Read on one consistent view of what is committed, with a connection that cannot write."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from everfold.engines.pages import END
 from everfold.engines.postgres.literals import json_text, numbers
 from everfold.log.record import NewRecord
 from everfold.log.selection import Selection
@@ -41,7 +42,7 @@ class Conditions:
 
     def _add(self, number: int, selection: Selection, after: int) -> None:
         self._writes.append(number)
-        self._behind.append(after)
+        self._behind.append(max(0, min(after, END)))
         self._selections.append(
             {
                 "stream": selection.stream,

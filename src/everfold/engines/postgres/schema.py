@@ -14,10 +14,11 @@ import psycopg
 from everfold.engines.postgres.connection import HeldConnection
 from everfold.engines.postgres.failures import translated
 from everfold.engines.postgres.reader import Reader
+from everfold.engines.postgres.transactions import BEGIN
 from everfold.engines.statements import load_upgrades
 from everfold.errors import NotAStore, StoreTooNew
 
-__all__ = ["UPGRADES", "lock_key", "schema_version", "upgrade"]
+__all__ = ["UPGRADES", "schema_version", "upgrade"]
 
 UPGRADES = load_upgrades("everfold.engines.postgres")
 STEP_SECONDS = 2.0
@@ -25,19 +26,9 @@ STEP_SECONDS = 2.0
 _COMPATIBLE = re.compile(r"-- compatible with: (\d+)")
 
 
-def lock_key(schema: str, purpose: str) -> str:
-    """SQL for the number of a lock of this schema: of this database only, so that stores never wait for each other."""
-    return f"hashtextextended({_text(f'everfold {purpose} {schema}')}, 0)"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def schema_version(reader: Reader, connection: HeldConnection) -> tuple[int, int]:
     """How many upgrades the schema has seen, and the oldest program that can work with it. Zeros: there is no store."""
-    marker = f"{reader.schema}.everfold_store"
-    if reader.execute(connection, "find_store", marker=marker).fetchone() == (None,):
+    if not reader.execute(connection, "find_store", name=reader.name).fetchone()[0]:
         return 0, 0
     version, compatible = reader.execute(connection, "read_store").fetchone() or (0, 0)
     return version, compatible
@@ -63,10 +54,10 @@ def upgrade(connection: HeldConnection, schema: str, shown: str, *, patience: fl
 
 def _run(reader: Reader, connection: HeldConnection, number: int, *, is_last: bool) -> bool:
     """Whether it was done, and not held up by somebody's lock."""
-    connection.execute("BEGIN")
+    connection.execute(BEGIN)
     try:
         connection.execute(f"SET LOCAL lock_timeout = {int(STEP_SECONDS * 1000)}".encode())
-        connection.execute(f"SELECT pg_advisory_xact_lock({lock_key(reader.name, 'upgrade')})".encode())
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"everfold upgrade {reader.name}"])
         if schema_version(reader, connection)[0] < number:  # while we waited, others may have done it
             _execute(reader, connection, number)
         connection.execute("COMMIT")
@@ -94,8 +85,8 @@ def _execute(reader: Reader, connection: HeldConnection, number: int) -> None:
 
 
 def _refuse_foreign(reader: Reader, connection: HeldConnection, shown: str) -> None:
-    (relations,) = reader.execute(connection, "count_relations", name=reader.name).fetchone()
-    if relations:
+    is_store, relations = reader.execute(connection, "find_store", name=reader.name).fetchone()
+    if relations and not is_store:  # others may have made it just now
         raise NotAStore(
             f"{shown}: the schema {reader.name!r} holds tables of somebody else. It was left untouched; give the store "
             "a schema of its own: ...?schema=NAME."

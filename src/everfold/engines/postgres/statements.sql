@@ -1,11 +1,8 @@
 -- The statements of the PostgreSQL engine, for a schema. Each is opened by a line `-- name: what it is for`.
 
--- find_store: whether there is a store in the schema
-SELECT to_regclass(%(marker)s)::text;
-
--- count_relations: how many tables, views and indexes there are in the schema
-SELECT count(*) FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %(name)s;
+-- find_store: whether a schema has a store, and how many relations (to_regclass may not know yet what others committed)
+SELECT count(*) FILTER (WHERE c.relname = 'everfold_store'), count(*)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %(name)s;
 
 -- create_store: mark the schema as ours
 CREATE TABLE {schema}.everfold_store (

@@ -70,7 +70,8 @@ def schema_named(name: str) -> str:
 
 def _check_schema(schema: str) -> None:
     is_reserved = schema.startswith("pg_") or schema in {"information_schema", "public"}
-    if is_reserved or not schema or "\0" in schema or len(schema.encode()) > LONGEST_NAME:
+    is_awkward = any(mark in schema for mark in ("\0", "%", "$$"))  # which mean something in what we send
+    if is_reserved or is_awkward or not schema or len(schema.encode()) > LONGEST_NAME:
         raise ConfigurationError(
             f"The schema {schema!r} cannot hold a store. Give one of its own to each application and tenant, of at "
             f"most {LONGEST_NAME} bytes: postgresql://.../database?schema=bank."

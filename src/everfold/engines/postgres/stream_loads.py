@@ -10,8 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from everfold.engines.pages import Range
@@ -78,7 +76,7 @@ def read_streams(reader: Reader, wanted: Sequence[_Wanted], connection: HeldConn
     if len(wanted) == 1:
         (stream, span) = wanted[0]
         return [reader.bare_stream(stream, span, connection)]
-    rows: list[tuple[Any, ...]] = reader.execute(
+    rows: list[Any] = reader.execute(
         connection,
         "read_streams_bare",
         streams=[stream for stream, _ in wanted],
@@ -87,7 +85,7 @@ def read_streams(reader: Reader, wanted: Sequence[_Wanted], connection: HeldConn
         limits=[span.limit for _, span in wanted],
     ).fetchall()
     pages: list[list[Record]] = [[] for _ in wanted]
-    for number, found in groupby(rows, key=itemgetter(0)):
-        stream, _ = wanted[number - 1]
-        pages[number - 1] = [bare_record(stream, *row[1:]) for row in found]
+    for row in rows:
+        number: int = row[0]
+        pages[number - 1].append(bare_record(wanted[number - 1][0], *row[1:]))
     return pages

@@ -44,6 +44,22 @@ def put(connection: Any, *added: str) -> None:
         connection.execute(_INSERT["qmark" if isinstance(connection, sqlite3.Connection) else "format"], (name,))
 
 
+def create_count(connection: Any) -> None:
+    """A row that counts."""
+    connection.execute("CREATE TABLE count_of_test (n BIGINT NOT NULL)")
+    connection.execute("INSERT INTO count_of_test (n) VALUES (0)")
+
+
+def count_one(connection: Any) -> None:
+    """What the row counts."""
+    connection.execute("UPDATE count_of_test SET n = n + 1")
+
+
+def counted(connection: Any) -> int:
+    """How far it has counted."""
+    return int(connection.execute("SELECT n FROM count_of_test").fetchone()[0])
+
+
 def _fail(_connection: Any) -> None:
     raise Mishap
 
@@ -276,11 +292,21 @@ class DurableReadDatabases(EngineCase):
         async with self._another(tmp_path) as other:
             assert await getattr(other, name).read(names) == ["a"]
 
-    @pytest.mark.parametrize("name", ["views", "beside"])
-    async def test_two_engines_write_in_turns(self, engine: Engine, tmp_path: Path, name: str) -> None:
+    async def test_two_engines_write_beside_the_log_in_turns(self, engine: Engine, tmp_path: Path) -> None:
         async with self._another(tmp_path) as other:
-            databases: list[ReadDatabase] = [getattr(engine, name), getattr(other, name)]
+            databases = [engine.beside, other.beside]
             await databases[0].write(create_rows)
             await asyncio.gather(*(databases[number % 2].write(add_next) for number in range(20)))
             for database in databases:
                 assert len(await database.read(names)) == 20
+
+    @pytest.mark.parametrize("name", ["views", "beside"])
+    async def test_of_two_engines_that_change_a_row_none_undoes_the_other(
+        self, engine: Engine, tmp_path: Path, name: str
+    ) -> None:
+        async with self._another(tmp_path) as other:
+            databases: list[ReadDatabase] = [getattr(engine, name), getattr(other, name)]
+            await databases[0].write(create_count)
+            await asyncio.gather(*(databases[number % 2].write(count_one) for number in range(20)))
+            for database in databases:
+                assert await database.read(counted) == 20
