@@ -29,6 +29,13 @@ from benchmarks import (
 )
 from benchmarks.machine import disk_folder, inspect_machine, render_machine
 from benchmarks.options import Options, parse
+from benchmarks.postgres import append as postgres_append
+from benchmarks.postgres import catch_up as postgres_catch_up
+from benchmarks.postgres import commands as postgres_commands
+from benchmarks.postgres import lag as postgres_lag
+from benchmarks.postgres import latency as postgres_latency
+from benchmarks.postgres import read as postgres_read
+from benchmarks.postgres import replay as postgres_replay
 from benchmarks.report import Table, render
 from benchmarks.turns import Bench
 
@@ -48,6 +55,13 @@ WORKS: dict[str, Measure] = {
     "web": web.measure,
     "sse": sse.measure,
     "start": start.measure,
+    "postgres_commands": postgres_commands.measure,
+    "postgres_latency": postgres_latency.measure,
+    "postgres_append": postgres_append.measure,
+    "postgres_replay": postgres_replay.measure,
+    "postgres_read": postgres_read.measure,
+    "postgres_catch_up": postgres_catch_up.measure,
+    "postgres_lag": postgres_lag.measure,
 }
 LEGEND = "Medians. The ratio is everfold's figure divided by that side's; behind it the target and whether it is met."
 

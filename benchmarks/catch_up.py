@@ -13,7 +13,7 @@ fortieth of the events.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
@@ -31,9 +31,10 @@ from benchmarks.turns import Bench, Sample, Stopwatch, in_turns
 from everfold import Projection, Query
 from examples.accounts.domain import AccountOpened, MoneyDeposited
 
-__all__ = ["measure"]
+__all__ = ["PAGE", "TIMEOUT", "account_of", "amount_of", "key_of", "measure"]
 
 PAGE = 1_000
+AccountValues = tuple[str, str, int]
 TIMEOUT = 600.0
 DECODERS: dict[str, Callable[[str], AccountOpened | MoneyDeposited]] = {
     "account-opened": msgspec.json.Decoder(AccountOpened).decode,
@@ -119,34 +120,40 @@ RawView = Callable[[Sequence[Row]], None]
 
 def _raw_movements(view: sqlite3.Connection) -> RawView:
     def write(rows: Sequence[Row]) -> None:
-        view.executemany(PUT_MOVEMENT, [(row[0], _key(row), _amount(row)) for row in rows])
+        view.executemany(PUT_MOVEMENT, [(row[0], key_of(row), amount_of(row)) for row in rows])
 
     return write
 
 
 def _raw_accounts(view: sqlite3.Connection) -> RawView:
-    accounts: dict[str, tuple[str, str, int]] = {}
+    accounts: dict[str, AccountValues] = {}
 
     def write(rows: Sequence[Row]) -> None:
-        touched: dict[str, tuple[str, str, int]] = {}
+        touched: dict[str, AccountValues] = {}
         for row in rows:
-            event, key = DECODERS[row[3]](row[7]), _key(row)
-            if isinstance(event, AccountOpened):
-                account = (key, event.owner, event.initial_balance)
-            else:
-                _, owner, balance = accounts[key]
-                account = (key, owner, balance + event.amount)
-            accounts[key] = touched[key] = account
+            account = account_of(row, accounts)
+            accounts[account[0]] = touched[account[0]] = account
         view.executemany(PUT_ACCOUNT, touched.values())
 
     return write
 
 
-def _key(row: Row) -> str:
+def account_of(row: Row, accounts: Mapping[str, AccountValues]) -> AccountValues:
+    """What a record makes of its account."""
+    event, key = DECODERS[row[3]](row[7]), key_of(row)
+    if isinstance(event, AccountOpened):
+        return key, event.owner, event.initial_balance
+    _, owner, balance = accounts[key]
+    return key, owner, balance + event.amount
+
+
+def key_of(row: Row) -> str:
+    """The account's key."""
     return str(row[1]).partition("-")[2]
 
 
-def _amount(row: Row) -> int:
+def amount_of(row: Row) -> int:
+    """What the record moved."""
     event = DECODERS[row[3]](row[7])
     return event.initial_balance if isinstance(event, AccountOpened) else event.amount
 

@@ -1,4 +1,4 @@
-"""Processes of our own that take part in a work and talk in lines: ``rebuild``, ``lag``, ``sse``, ``web``."""
+"""Processes of our own that take part in a work and talk in lines: ``rebuild``, ``lag``, ``sse``, ``web``, others."""
 
 from __future__ import annotations
 

@@ -17,15 +17,16 @@ from uuid import UUID
 import msgspec
 
 from benchmarks.everfold_side import bank, open_accounts
-from benchmarks.group_commit import GroupCommit
+from benchmarks.group_commit import GroupCommit, Log
 from benchmarks.payload import AMOUNT, account_ids, stream_of
 from benchmarks.peer_side import PeerBank, new_accounts, peer_bank
+from benchmarks.raw_side import RawLog
 from benchmarks.report import Table, at_least, compare
 from benchmarks.turns import Bench, Sample, Stopwatch, in_turns
 from everfold import App, Projection
 from examples.accounts.domain import Deposit
 
-__all__ = ["Plan", "deposits", "measure"]
+__all__ = ["PLANS", "QUICK_PLANS", "Plan", "ask_all", "bare_commits", "deposits", "measure", "peer_deposits", "title"]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -61,9 +62,14 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
         }
         if plan.callers > 1:
             sides["peer, threads"] = partial(_peer, plan, bench, plan.callers)
-        work = f"commands, {plan.callers:,} caller{'s'[: plan.callers - 1]}"
+        work = title("commands", plan)
         samples = await in_turns(work, sides, bench)
         yield compare(work, "commands/s", samples, targets=TARGETS if plan.callers == 1_000 else {})
+
+
+def title(work: str, plan: Plan) -> str:
+    """The work, and how many callers there are."""
+    return f"{work}, {plan.callers:,} caller{'s'[: plan.callers - 1]}"
 
 
 async def deposits(plan: Plan, bench: Bench, *projections: type[Projection]) -> list[float]:
@@ -73,10 +79,13 @@ async def deposits(plan: Plan, bench: Bench, *projections: type[Projection]) -> 
         async with bank(path, *projections) as app:
             await open_accounts(app, keys)
             with Stopwatch() as watch:
-                await asyncio.gather(
-                    *(_deposit(app, keys[caller :: plan.callers], plan.times) for caller in range(plan.callers))
-                )
+                await ask_all(app, keys, callers=plan.callers, times=plan.times)
     return watch.rate(plan.commands)
+
+
+async def ask_all(app: App, keys: Sequence[str], *, callers: int, times: int) -> None:
+    """So many callers share out the accounts, and deposit so often to each."""
+    await asyncio.gather(*(_deposit(app, keys[caller::callers], times) for caller in range(callers)))
 
 
 async def _deposit(app: App, keys: Sequence[str], times: int) -> None:
@@ -86,15 +95,20 @@ async def _deposit(app: App, keys: Sequence[str], times: int) -> None:
 
 
 async def _raw(plan: Plan, bench: Bench, keeps_versions: bool) -> list[float]:
-    streams = [stream_of(key) for key in account_ids(plan.accounts)]
     with bench.new_file() as path:
-        log = GroupCommit(path, keeps_versions=keeps_versions)
-        await asyncio.gather(*(log.commit(stream, 0) for stream in streams))
-        with Stopwatch() as watch:
-            await asyncio.gather(
-                *(_commit(log, streams[caller :: plan.callers], plan.times) for caller in range(plan.callers))
-            )
-        log.close()
+        return await bare_commits(RawLog(path), plan, keeps_versions=keeps_versions)
+
+
+async def bare_commits(raw: Log, plan: Plan, *, keeps_versions: bool) -> list[float]:
+    """Commits per second of the plan's callers through a bare group commit. Closes the log."""
+    streams = [stream_of(key) for key in account_ids(plan.accounts)]
+    log = GroupCommit(raw, keeps_versions=keeps_versions)
+    await asyncio.gather(*(log.commit(stream, 0) for stream in streams))
+    with Stopwatch() as watch:
+        await asyncio.gather(
+            *(_commit(log, streams[caller :: plan.callers], plan.times) for caller in range(plan.callers))
+        )
+    log.close()
     return watch.rate(plan.commands)
 
 
@@ -108,13 +122,19 @@ async def _peer(plan: Plan, bench: Bench, threads: int) -> list[float]:
     with bench.new_file() as path:
         peer = peer_bank(path)
         ids = new_accounts(peer, plan.accounts)
-        with ThreadPoolExecutor(threads) as pool, Stopwatch() as watch:
-            shares = [ids[caller::threads] * plan.times for caller in range(threads)]
-            list(pool.map(partial(_peer_deposits, peer), shares))
+        with Stopwatch() as watch:
+            peer_deposits(peer, ids, threads=threads, times=plan.times)
         peer.close()
     return watch.rate(plan.commands)
 
 
-def _peer_deposits(peer: PeerBank, ids: Sequence[UUID]) -> None:
+def peer_deposits(peer: PeerBank, ids: Sequence[UUID], *, threads: int, times: int) -> None:
+    """So many threads share out the accounts, and deposit so often to each."""
+    with ThreadPoolExecutor(threads) as pool:
+        shares = [[*ids[caller::threads]] * times for caller in range(threads)]
+        list(pool.map(partial(_deposit_each, peer), shares))
+
+
+def _deposit_each(peer: PeerBank, ids: Sequence[UUID]) -> None:
     for id in ids:
         peer.deposit(id)

@@ -1,4 +1,4 @@
-"""everfold's side: the accounts example on an SQLite file, with default settings."""
+"""everfold's side: the accounts example with default settings, on an SQLite file or in a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ AT_ONCE = 1_000
 WAIT = 3_600.0
 
 
-def bank(path: Path, *projections: type[Projection], role: str = "all") -> App:
-    """The application; it is used inside ``async with``."""
-    return App("bank", Account, *projections, store=str(path), role=role)
+def bank(store: Path | str, *projections: type[Projection], role: str = "all") -> App:
+    """The application; it is used inside ``async with``. ``store``: a file or a URL."""
+    return App("bank", Account, *projections, store=str(store), role=role)
 
 
 async def caught_up(app: App, query: Query[Any], count: int) -> None:

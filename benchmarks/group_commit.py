@@ -1,21 +1,37 @@
 """The limit for concurrent callers: a bare group commit.
 
 Callers hand a row with its expected version to one writer thread, which commits all that wait in one durable
-transaction and answers each caller on its own. See ``raw_side`` for the settings and for what is left out.
+transaction and answers each caller on its own. What it writes to is a ``Log``: ``raw_side``'s, or that of PostgreSQL.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from benchmarks.payload import DEPOSITED_JSON, DEPOSITED_TYPE
-from benchmarks.raw_side import STATEMENTS, Row, commit_rows, create, row
+from benchmarks.raw_side import Row, row
 
-__all__ = ["GroupCommit"]
+__all__ = ["GroupCommit", "Log"]
+
+
+class Log(Protocol):
+    """A connection to a log. Used by the thread."""
+
+    def begin(self, streams: Iterable[str]) -> Mapping[str, int]:
+        """Begin a transaction in which nobody else writes; the versions of these streams."""
+        ...
+
+    def commit(self, rows: Sequence[Row], head: int) -> None:
+        """Store the rows and end the transaction, durably."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
 
 
 class _Entry(NamedTuple):
@@ -30,8 +46,8 @@ class GroupCommit:
     ``keeps_versions``: remember the version of each stream instead of reading it for every row.
     """
 
-    def __init__(self, path: Path, *, keeps_versions: bool) -> None:
-        self._connection = create(path)
+    def __init__(self, log: Log, *, keeps_versions: bool) -> None:
+        self._log = log
         self._keeps_versions = keeps_versions
         self._versions: dict[str, int] = {}
         self._head = 0
@@ -52,10 +68,10 @@ class GroupCommit:
         return await future
 
     def close(self) -> None:
-        """End the thread and close the file."""
+        """End the thread and close the log."""
         self._batches.put(None)
         self._thread.join()
-        self._connection.close()
+        self._log.close()
 
     def _hand_over(self) -> None:
         batch, self._waiting = self._waiting, []
@@ -81,23 +97,24 @@ class GroupCommit:
         """Commit the batch; the version each entry reached, 0 where another one was expected."""
         rows: list[Row] = []
         reached: list[int] = []
-        if not self._keeps_versions:
-            self._versions.clear()
+        known = self._begin(batch)
         for stream, expected, _ in batch:
-            version = self._version(stream)
+            version = known.get(stream, 0)
             if version != expected:
                 reached.append(0)
                 continue
             self._head += 1
-            self._versions[stream] = version + 1
+            known[stream] = version + 1
             reached.append(version + 1)
             rows.append(row(self._head, stream, version + 1, type=DEPOSITED_TYPE, data=DEPOSITED_JSON))
-        commit_rows(self._connection, rows, self._head)
+        self._log.commit(rows, self._head)
         return reached
 
-    def _version(self, stream: str) -> int:
-        known = self._versions.get(stream)
-        if known is not None:
-            return known
-        found = self._connection.execute(STATEMENTS["stream_version"], (stream,)).fetchone()
-        return int(found[0]) if found else 0
+    def _begin(self, batch: list[_Entry]) -> dict[str, int]:
+        """The versions of the batch's streams, and perhaps of others."""
+        unknown = {stream for stream, _, _ in batch if stream not in self._versions}
+        found = self._log.begin(unknown)
+        if not self._keeps_versions:
+            return dict(found)
+        self._versions |= found
+        return self._versions

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 
 from benchmarks.child import child, heard, say
 from benchmarks.everfold_side import bank, open_accounts
@@ -24,7 +23,7 @@ from benchmarks.turns import Bench, Sample, in_turns
 from everfold import App
 from examples.accounts.domain import Deposit
 
-__all__ = ["measure"]
+__all__ = ["ACCOUNTS", "PAUSE", "WARM_UP", "lags_to_another_process", "measure"]
 
 ACCOUNTS = 100
 WARM_UP = 5
@@ -48,16 +47,38 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
 async def _same_process(bench: Bench, count: int) -> list[float]:
     with bench.new_file() as path:
         async with bank(path, Accounts) as app:
-            return await _lags(app, count)
+            return await lags(app, count)
 
 
 async def _other_process(bench: Bench, count: int) -> list[float]:
     with bench.new_file() as path:
-        async with bank(path, Accounts, role="server") as app, child("lag", str(path)):
-            return await _lags(app, count)
+        return await lags_to_another_process(str(path), count)
 
 
-async def _lags(app: App, count: int) -> list[float]:
+async def lags_to_another_process(store: str, count: int, *, rate: int = 0) -> list[float]:
+    """Milliseconds until what this process commits is seen in what another one projects.
+
+    ``rate``: commands per second that go on all the while.
+    """
+    async with bank(store, Accounts, role="server") as app, child("lag", store):
+        busy = asyncio.create_task(_keep_busy(app, rate)) if rate else None
+        try:
+            return await lags(app, count)
+        finally:
+            if busy:
+                busy.cancel()
+                await asyncio.wait([busy])
+
+
+async def _keep_busy(app: App, rate: int) -> None:
+    keys = [f"busy{number}" for number in range(ACCOUNTS)]
+    await open_accounts(app, keys)
+    for key in cycle(keys):
+        await asyncio.gather(asyncio.sleep(1 / rate), app.execute(Deposit(account_id=key, amount=AMOUNT)))
+
+
+async def lags(app: App, count: int) -> list[float]:
+    """Milliseconds until a query sees what was committed."""
     keys = account_ids(ACCOUNTS)
     await open_accounts(app, keys)
     lags: list[float] = []
@@ -71,12 +92,12 @@ async def _lags(app: App, count: int) -> list[float]:
     return lags
 
 
-async def _project(path: Path) -> None:
+async def _project(store: str) -> None:
     """The other process: project until there is nobody to tell anything."""
-    async with bank(path, Accounts, role="worker"):
+    async with bank(store, Accounts, role="worker"):
         say("ready")
         await heard()
 
 
 if __name__ == "__main__":
-    asyncio.run(_project(Path(sys.argv[1])))
+    asyncio.run(_project(sys.argv[1]))

@@ -10,17 +10,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 
 from benchmarks.everfold_side import bank, open_accounts
-from benchmarks.group_commit import GroupCommit
+from benchmarks.group_commit import GroupCommit, Log
 from benchmarks.payload import AMOUNT, DEPOSITED_JSON, DEPOSITED_TYPE, account_ids, stream_of
-from benchmarks.peer_side import new_accounts, peer_bank
-from benchmarks.raw_side import STATEMENTS, create, row
+from benchmarks.peer_side import PeerBank, new_accounts, peer_bank
+from benchmarks.raw_side import STATEMENTS, RawLog, create, row
 from benchmarks.report import Table, at_most, compare, percentile_99
 from benchmarks.turns import Bench, Sample, in_turns
 from examples.accounts.domain import Deposit
 
-__all__ = ["measure", "timed"]
+__all__ = ["ACCOUNTS", "deposits_in_turn", "measure", "peer_in_turn", "places", "through_a_thread", "timed"]
 
 ACCOUNTS = 100
 WARM_UP = 10
@@ -53,21 +54,26 @@ async def timed(step: Callable[[], Awaitable[object]], count: int) -> list[float
 
 
 async def _everfold(count: int, bench: Bench) -> list[float]:
+    with bench.new_file() as path:
+        return await deposits_in_turn(path, count)
+
+
+async def deposits_in_turn(store: Path | str, count: int) -> list[float]:
+    """Milliseconds of deposits, one after the other."""
     keys = account_ids(ACCOUNTS)
     commands = cycle([Deposit(account_id=key, amount=AMOUNT) for key in keys])
-    with bench.new_file() as path:
-        async with bank(path) as app:
-            await open_accounts(app, keys)
-            return await timed(lambda: app.execute(next(commands)), count)
+    async with bank(store) as app:
+        await open_accounts(app, keys)
+        return await timed(lambda: app.execute(next(commands)), count)
 
 
 async def _raw(count: int, bench: Bench) -> list[float]:
     with bench.new_file() as path:
         connection = create(path)
-        places = _places()
+        rows = places()
 
         async def step() -> None:
-            position, stream, version = next(places)
+            position, stream, version = next(rows)
             values = row(position, stream, version, type=DEPOSITED_TYPE, data=DEPOSITED_JSON)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(STATEMENTS["insert_event"], values)
@@ -80,19 +86,24 @@ async def _raw(count: int, bench: Bench) -> list[float]:
 
 async def _threaded(count: int, bench: Bench) -> list[float]:
     with bench.new_file() as path:
-        log = GroupCommit(path, keeps_versions=True)
-        places = _places()
+        return await through_a_thread(RawLog(path), count)
 
-        async def step() -> None:
-            _, stream, version = next(places)
-            await log.commit(stream, version - 1)
 
-        times = await timed(step, count)
-        log.close()
+async def through_a_thread(raw: Log, count: int) -> list[float]:
+    """Milliseconds of commits of one row each by a thread, which keeps versions. Closes the log."""
+    log = GroupCommit(raw, keeps_versions=True)
+    rows = places()
+
+    async def step() -> None:
+        _, stream, version = next(rows)
+        await log.commit(stream, version - 1)
+
+    times = await timed(step, count)
+    log.close()
     return times
 
 
-def _places() -> Iterator[tuple[int, str, int]]:
+def places() -> Iterator[tuple[int, str, int]]:
     """Position, stream and version of one row after the other, going round the accounts."""
     streams = [stream_of(key) for key in account_ids(ACCOUNTS)]
     position = 0
@@ -103,12 +114,16 @@ def _places() -> Iterator[tuple[int, str, int]]:
 
 async def _peer(count: int, bench: Bench) -> list[float]:
     with bench.new_file() as path:
-        peer = peer_bank(path)
-        ids = cycle(new_accounts(peer, ACCOUNTS))
+        return await peer_in_turn(peer_bank(path), count)
 
-        async def step() -> None:
-            peer.deposit(next(ids))
 
-        times = await timed(step, count)
-        peer.close()
+async def peer_in_turn(peer: PeerBank, count: int) -> list[float]:
+    """The same of the peer, which is closed."""
+    ids = cycle(new_accounts(peer, ACCOUNTS))
+
+    async def step() -> None:
+        peer.deposit(next(ids))
+
+    times = await timed(step, count)
+    peer.close()
     return times

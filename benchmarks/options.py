@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   make bench ARGS="--only catch_up --only rebuild"
   python -m benchmarks --only inline --rounds 9 --json > inline.json
   python -m benchmarks --quick
+  EVERFOLD_BENCH_POSTGRES=postgresql://me@host/db make bench ARGS="--only postgres_commands"
 
 The sides of a work are measured in turns, so that other work on the machine meets all of them alike; the ratios are
 worth more than the figures. What each work does, and leaves out, stands at the head of its file in benchmarks/."""

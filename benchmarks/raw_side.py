@@ -8,14 +8,14 @@ typed objects, decisions, and any error handling.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.payload import METADATA_JSON, OPENED_JSON, OPENED_TYPE
 from everfold.engines.statements import load_statements, load_upgrades
 
-__all__ = ["STATEMENTS", "Row", "commit_rows", "connect", "create", "row"]
+__all__ = ["CHECKSUM", "RECORDED", "STATEMENTS", "RawLog", "Row", "commit_rows", "connect", "create", "row"]
 
 PACKAGE = "everfold.engines.sqlite"
 STATEMENTS = load_statements(PACKAGE)
@@ -56,6 +56,34 @@ def row(position: int, stream: str, version: int, *, type: str = OPENED_TYPE, da
 def commit_rows(connection: sqlite3.Connection, rows: Sequence[Row], head: int) -> None:
     """One durable transaction: the rows, and the head of the log."""
     connection.execute("BEGIN IMMEDIATE")
+    _store_rows(connection, rows, head)
+
+
+def _store_rows(connection: sqlite3.Connection, rows: Sequence[Row], head: int) -> None:
     connection.executemany(STATEMENTS["insert_event"], rows)
     connection.execute(STATEMENTS["write_head"], (head, RECORDED))
     connection.execute("COMMIT")
+
+
+class RawLog:
+    """A new file, for the bare group commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = create(path)
+
+    def begin(self, streams: Iterable[str]) -> Mapping[str, int]:
+        """A statement for each stream: they are no trips to anywhere."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        return {stream: self._version(stream) for stream in streams}
+
+    def _version(self, stream: str) -> int:
+        found = self._connection.execute(STATEMENTS["stream_version"], (stream,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def commit(self, rows: Sequence[Row], head: int) -> None:
+        """As ``commit_rows``."""
+        _store_rows(self._connection, rows, head)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -9,7 +9,7 @@ without decoding. Peer: its recorder's notifications, in pages of 1,000 as well,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -19,12 +19,12 @@ from benchmarks.payload import OPENED_TYPE
 from benchmarks.peer_side import PeerBank, peer_bank
 from benchmarks.peer_side import fill as fill_peer
 from benchmarks.raw_side import STATEMENTS, Row, connect
-from benchmarks.report import Table, at_least, compare
+from benchmarks.report import Table, Target, at_least, compare
 from benchmarks.turns import Bench, Sample, Stopwatch, in_turns
 from everfold import App
 from examples.accounts.domain import AccountOpened
 
-__all__ = ["measure"]
+__all__ = ["PAGE", "Pages", "measure", "tables"]
 
 PAGE = 1_000
 DECODERS = {OPENED_TYPE: msgspec.json.Decoder(AccountOpened).decode}
@@ -45,45 +45,49 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     metadata_json: str
 
 
+Pages = Callable[[], Iterator[list[Row]]]
+"""All rows as the bare driver fetches them, in pages."""
+TARGETS = {"raw pages, decoded, in an envelope": at_least(0.75), "peer": at_least(4)}
+
+
 async def measure(bench: Bench) -> AsyncIterator[Table]:
     """Three tables: typed events one by one, typed events page by page, and records as they are stored."""
     streams = bench.count(200, quick=2)
     events_each = bench.count(1_000, quick=50)
-    count = streams * events_each
     with bench.new_file() as path, bench.new_file() as peer_path:
         async with bank(path) as app:
             await fill(app, streams=streams, events_each=events_each)
             connection, peer = connect(path), peer_bank(peer_path)
             fill_peer(peer, streams=streams, events_each=events_each)
-            one_by_one, by_page = partial(_everfold_typed, app, count), partial(_everfold_typed_pages, app, count)
-            for how, ours in (("one by one", one_by_one), ("page by page", by_page)):
-                yield await _typed(bench, f"read of {count:,} events, typed, {how}", ours, connection, peer, count)
-            yield await _stored(bench, app, connection, count)
+            async for table in tables(bench, "read", app, partial(_raw_pages, connection), peer, targets=TARGETS):
+                yield table
             connection.close()
             peer.close()
 
 
-async def _typed(
-    bench: Bench, work: str, ours: Sample, connection: sqlite3.Connection, peer: PeerBank, count: int
-) -> Table:
-    sides: dict[str, Sample] = {
-        "everfold": ours,
-        "raw pages, decoded, in an envelope": partial(_raw_typed, connection, count),
-        "peer": partial(_peer, peer, count),
+async def tables(
+    bench: Bench, name: str, app: App, pages: Pages, peer: PeerBank, *, targets: Mapping[str, Target]
+) -> AsyncIterator[Table]:
+    """The three tables, of logs that are filled."""
+    count = await app.store.head()
+    typed: dict[str, Sample] = {
+        "one by one": partial(_everfold_typed, app, count),
+        "page by page": partial(_everfold_typed_pages, app, count),
     }
-    samples = await in_turns(work, sides, bench)
-    targets = {"raw pages, decoded, in an envelope": at_least(0.75), "peer": at_least(4)}
-    return compare(work, "events/s", samples, targets=targets)
-
-
-async def _stored(bench: Bench, app: App, connection: sqlite3.Connection, count: int) -> Table:
-    sides: dict[str, Sample] = {
+    for how, ours in typed.items():
+        sides: dict[str, Sample] = {
+            "everfold": ours,
+            "raw pages, decoded, in an envelope": partial(_raw_typed, pages, count),
+            "peer": partial(_peer, peer, count),
+        }
+        work = f"{name} of {count:,} events, typed, {how}"
+        yield compare(work, "events/s", await in_turns(work, sides, bench), targets=targets)
+    sides = {
         "everfold": partial(_everfold_stored, app, count),
-        "raw pages, in an envelope": partial(_raw_stored, connection, count),
+        "raw pages, in an envelope": partial(_raw_stored, pages, count),
     }
-    work = f"read of {count:,} records, as stored"
-    samples = await in_turns(work, sides, bench)
-    return compare(work, "records/s", samples, targets={})
+    work = f"{name} of {count:,} records, as stored"
+    yield compare(work, "records/s", await in_turns(work, sides, bench), targets={})
 
 
 async def _everfold_typed(app: App, count: int) -> list[float]:
@@ -122,19 +126,19 @@ def _raw_pages(connection: sqlite3.Connection) -> Iterator[list[Row]]:
         after = rows[-1][0]
 
 
-async def _raw_typed(connection: sqlite3.Connection, count: int) -> list[float]:
+async def _raw_typed(pages: Pages, count: int) -> list[float]:
     seen = 0
     with Stopwatch() as watch:
-        for rows in _raw_pages(connection):
+        for rows in pages():
             seen += len([Envelope(DECODERS[row[3]](row[7]), *row[:9]) for row in rows])
     assert seen == count
     return watch.rate(count)
 
 
-async def _raw_stored(connection: sqlite3.Connection, count: int) -> list[float]:
+async def _raw_stored(pages: Pages, count: int) -> list[float]:
     seen = 0
     with Stopwatch() as watch:
-        for rows in _raw_pages(connection):
+        for rows in pages():
             seen += len([Envelope(None, *row[:9]) for row in rows])
     assert seen == count
     return watch.rate(count)

@@ -24,7 +24,7 @@ from benchmarks.turns import Bench, Sample, Stopwatch, in_turns
 from everfold import App
 from examples.accounts.domain import Account, AccountOpened
 
-__all__ = ["measure"]
+__all__ = ["fold_everfold", "fold_peer", "measure"]
 
 KEY = account_ids(1)[0]
 STREAMED = "SELECT type, data FROM events WHERE stream = ? ORDER BY version"
@@ -40,10 +40,10 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
             connection, peer = connect(path), peer_bank(peer_path)
             (peer_id,) = fill_peer(peer, streams=1, events_each=count)
             sides: dict[str, Sample] = {
-                "everfold": partial(_everfold, app, count),
+                "everfold": partial(fold_everfold, app, count),
                 "raw fetch and decode": partial(_raw, connection, count),
                 "raw streamed, decoded, folded": partial(_raw_streamed, connection, count),
-                "peer": partial(_peer, peer, peer_id, count),
+                "peer": partial(fold_peer, peer, peer_id, count),
             }
             work = f"replay of {count:,} events"
             samples = await in_turns(work, sides, bench)
@@ -53,7 +53,8 @@ async def measure(bench: Bench) -> AsyncIterator[Table]:
     yield compare(work, "events/s", samples, targets=targets)
 
 
-async def _everfold(app: App, count: int) -> list[float]:
+async def fold_everfold(app: App, count: int) -> list[float]:
+    """Events per second of a load."""
     with Stopwatch() as watch:
         account = await app.load(Account, KEY)
     assert account.balance == BALANCE
@@ -78,7 +79,8 @@ async def _raw_streamed(connection: sqlite3.Connection, count: int) -> list[floa
     return watch.rate(count)
 
 
-async def _peer(peer: PeerBank, id: UUID, count: int) -> list[float]:
+async def fold_peer(peer: PeerBank, id: UUID, count: int) -> list[float]:
+    """The same of the peer."""
     with Stopwatch() as watch:
         account: PeerAccount = peer.repository.get(id)
     assert account.balance == BALANCE

@@ -67,9 +67,9 @@ class Stopwatch:
 
 
 async def in_turns(work: str, sides: Mapping[str, Sample], bench: Bench) -> Samples:
-    """Every side once to warm up, then all of them in each round."""
+    """Every side once to warm up (tiny counts are not worth it), then all of them in each round."""
     samples: Samples = {name: [] for name in sides}
-    for number in range(bench.rounds + 1):
+    for number in range(1 if bench.is_quick else 0, bench.rounds + 1):
         for name, sample in sides.items():
             bench.say(f"{work}: {f'round {number} of {bench.rounds}' if number else 'warm-up'}, {name}")
             figures = await sample()

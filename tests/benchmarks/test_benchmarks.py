@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.payload import METADATA_JSON, OPENED_JSON
 from benchmarks.report import at_least, at_most, compare, percentile_99, render
+from tests.postgres.programs import postgres
 
 ROOT = Path(__file__).parents[2]
-WORKS = {
+TABLES = {
     "append",
     "catch-up",
     "commands",
@@ -27,17 +29,46 @@ WORKS = {
     "rebuild",
     "replay",
 }
+POSTGRES_TABLES = {
+    "append to PostgreSQL",
+    "catch-up",
+    "commands on PostgreSQL",
+    "lag to another process",
+    "one command on PostgreSQL",
+    "read from PostgreSQL",
+    "replay",
+}
 
 
-def test_every_work_runs(tmp_path: Path) -> None:
+def run(folder: Path, *, on_postgres: bool) -> Any:
+    """What the benchmarks report of all works on PostgreSQL, or of all others."""
     pytest.importorskip("eventsourcing", reason="the peer is a dependency of the benchmarks only")
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", "--dir", str(tmp_path)]
+    from benchmarks.__main__ import WORKS
+
+    works = [work for work in WORKS if work.startswith("postgres_") == on_postgres]
+    chosen = [argument for work in works for argument in ("--only", work)]
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", "--dir", str(folder), *chosen]
     ended = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     report = json.loads(ended.stdout)
     assert report["machine"]["fsync_ms"] > 0
-    assert {work for work in WORKS if any(table["work"].startswith(work) for table in report["tables"])} == WORKS
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
+    return report
+
+
+def found(tables: set[str], report: Any) -> set[str]:
+    return {each for each in tables if any(table["work"].startswith(each) for table in report["tables"])}
+
+
+def test_every_work_runs(tmp_path: Path) -> None:
+    report = run(tmp_path, on_postgres=False)
+    assert found(TABLES, report) == TABLES
+
+
+def test_every_work_runs_on_postgres(tmp_path: Path) -> None:
+    postgres()  # skips, or fails where it is required
+    report = run(tmp_path, on_postgres=True)
+    assert found(POSTGRES_TABLES, report) == POSTGRES_TABLES
 
 
 def test_events_have_the_size_that_the_design_speaks_of() -> None:

@@ -185,9 +185,11 @@ class PostgresEngine:
         return await store.ask(partial(store.reader.snapshot, stream))
 
     async def reply(self, key: str) -> StoredReply | None:
-        """The reply stored under the key."""
+        """The reply stored under the key: who is told of it takes it for an acknowledgement."""
         store = self._opened()
-        return await store.ask(partial(store.reader.reply, key))
+        if found := await store.ask(partial(store.reader.reply, key)):
+            await store.writer_thread.do(store.writer.confirm)
+        return found
 
     async def checkpoint(self, name: str) -> int:
         """The consumer's position."""

@@ -36,19 +36,7 @@ def _copy(connection: HeldConnection, statement: str, rows: Any) -> None:
 
 def _row(record: Record) -> tuple[Any, ...]:
     tags = _encode(record.tags).decode() if record.tags else None
-    return (
-        record.position,
-        record.stream,
-        record.version,
-        record.type,
-        record.schema_version,
-        record.id,
-        record.recorded,
-        record.data,
-        record.metadata_json,
-        tags,
-        checksum_of(record, tags),
-    )
+    return *msgspec.structs.astuple(record)[:-1], tags, checksum_of(record, tags)
 
 
 def checksum_of(record: Record, tags_json: str | None) -> int:

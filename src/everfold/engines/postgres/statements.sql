@@ -23,6 +23,9 @@ SELECT head, recorded, jobs FROM {schema}.lock_1();
 -- append: judge a batch, and store what nothing speaks against
 SELECT recorded, firsts, versions, refusals, newer_streams FROM {schema}.append_1({arguments});
 
+-- confirm: leave a trace, whose commit waits for the standbys
+SELECT pg_logical_emit_message(true, 'everfold', '') WHERE current_setting('synchronous_standby_names') <> '';
+
 -- count_job: tell those who keep rows in memory that they may be changed
 SELECT nextval('{schema}.everfold_jobs');
 

@@ -85,6 +85,13 @@ class Writer:
         self._reached(_last_position(outcomes))
         return outcomes
 
+    def confirm(self) -> None:
+        """Return when all that is committed is on the standbys too: somebody may have given up waiting for them."""
+        try:
+            self._transactions.whole(self._reader.statement("confirm"))
+        except psycopg.Error as error:
+            raise translate(error, self._transactions.shown) from error
+
     def restore(
         self, records: Sequence[Record], replies: Sequence[StoredReply], checkpoints: Sequence[Checkpoint]
     ) -> None:
