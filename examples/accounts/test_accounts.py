@@ -24,9 +24,12 @@ from examples.accounts.views import AccountSummary, GetAccount, GetAccountsOf, G
 OPENED = AccountOpened(owner="Ann", initial_balance=100)
 
 
-@pytest.fixture(autouse=True)
-def in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["sqlite", "postgres"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a file of its own, or in the database that the environment names."""
     monkeypatch.chdir(tmp_path)
+    if request.param == "postgres":
+        monkeypatch.setenv("EVERFOLD_STORE", request.getfixturevalue("postgres_url"))
 
 
 def test_an_account_is_opened_once() -> None:

@@ -93,12 +93,19 @@ def test_one_can_leave_and_come_back() -> None:
 # --- the application
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def school(request: pytest.FixtureRequest, tmp_path: Path) -> App:
-    store = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'school.db'}"
+def make_school(kind: str, request: pytest.FixtureRequest, folder: Path) -> App:
+    if kind == "postgres":
+        store: str = request.getfixturevalue("postgres_url")
+    else:
+        store = "memory:" if kind == "memory" else f"sqlite:///{folder / 'school.db'}"
     school = App("school", Course, Enrolment, store=store)
     school.answers(CoursesOf)(courses_of)
     return school
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def school(request: pytest.FixtureRequest, tmp_path: Path) -> App:
+    return make_school(request.param, request, tmp_path)
 
 
 def test_the_application_is_complete() -> None:
@@ -133,8 +140,11 @@ async def test_a_crowd_never_gets_more_seats_than_there_are(school: App) -> None
         assert len(stored) == 5
 
 
-async def test_two_programs_on_one_file_share_the_seats(tmp_path: Path) -> None:
-    schools = [App("school", Course, Enrolment, store=f"sqlite:///{tmp_path / 'school.db'}") for _ in range(2)]
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_two_programs_on_one_store_share_the_seats(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    schools = [make_school(kind, request, tmp_path) for _ in range(2)]
     async with schools[0], schools[1]:
         await schools[0].execute(DefineCourse(course_id="maths", title="Mathematics", seats=5))
         crowd = (enrol(schools[number % 2], "maths", f"s{number}") for number in range(20))

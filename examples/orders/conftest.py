@@ -1,4 +1,4 @@
-"""The shop that the tests of orders are about: in memory, with two products and a customer."""
+"""The shop that the tests of orders are about: with two products and a customer."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -18,9 +18,9 @@ def entries() -> list[AuditEntry]:
 
 
 @pytest.fixture
-async def shop(clock: FrozenClock, entries: list[AuditEntry]) -> AsyncIterator[App]:
+async def shop(store: str, clock: FrozenClock, entries: list[AuditEntry]) -> AsyncIterator[App]:
     """The application, with green tea, a cup, and Ann."""
-    async with orders_app("memory:", audit=entries.append, clock=clock, checks=True) as app:
+    async with orders_app(store, audit=entries.append, clock=clock, checks=True) as app:
         with metadata(actor="sue", role="staff"):
             await app.execute(AddProduct(product_id="tea", name="Green tea"))
             await app.execute(AddProduct(product_id="cup", name="Cup"))

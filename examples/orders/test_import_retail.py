@@ -172,8 +172,11 @@ async def test_every_old_order_can_be_loaded(shop: App, rows: list[Row]) -> None
 
 
 @needs_file
-async def test_it_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    await main(FILE, str(tmp_path / "orders.db"))
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_it_says_what_it_did(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await main(FILE, request.getfixturevalue("postgres_url") if kind == "postgres" else str(tmp_path / "orders.db"))
     printed = capsys.readouterr().out
     assert "5,000 new lines and 0 old ones" in printed
     assert "249 invoices: 228 orders and 21 cancellations with 30 lines" in printed

@@ -197,8 +197,11 @@ async def test_a_second_import_adds_nothing_and_a_rebuild_changes_nothing(shop: 
         assert (await shop.projections.compare(name)).is_same
 
 
-async def test_it_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    await main(FOLDER, str(tmp_path / "products.db"))
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_it_says_what_it_did(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await main(FOLDER, request.getfixturevalue("postgres_url") if kind == "postgres" else str(tmp_path / "products.db"))
     printed = capsys.readouterr().out
     assert "adventureworks-products: 526 events of 504 rows\n" in printed
     assert "504 products; 83 of them had a price on 2023-01-01" in printed

@@ -41,9 +41,9 @@ class NumberedIds(ProductIds):
 
 
 @pytest.fixture
-async def shop(clock: FrozenClock) -> AsyncIterator[App]:
-    """The application in memory, on the first of January 2030."""
-    async with products_app("memory:", ids=NumberedIds(), clock=clock) as app:
+async def shop(store: str, clock: FrozenClock) -> AsyncIterator[App]:
+    """The application on the first of January 2030."""
+    async with products_app(store, ids=NumberedIds(), clock=clock) as app:
         yield app
 
 

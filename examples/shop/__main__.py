@@ -20,7 +20,7 @@ A_DAY = 86_400.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.shop", description="Serve the shop.")
-    parser.add_argument("--store", default="shop.db", help="an SQLite file [shop.db]")
+    parser.add_argument("--store", default="shop.db", help="a file or a PostgreSQL URL [shop.db]")
     parser.add_argument("--port", type=int, default=8000, help="the port, or another if it is taken [8000]")
     parser.add_argument("--only-fill", action="store_true", help="do not serve")
     options = parser.parse_args()

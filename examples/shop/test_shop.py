@@ -36,8 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def test_filled_once() -> None:
-    async with shop_app("shop.db") as app:
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, folder: Path) -> str:
+    return request.getfixturevalue("postgres_url") if request.param == "postgres" else str(folder / "shop.db")
+
+
+async def test_filled_once(store: str) -> None:
+    async with shop_app(store) as app:
         assert await fill(app) > 500
         head = Position(await app.store.head())
         assert await fill(app) == 0
@@ -53,8 +58,8 @@ async def test_filled_once() -> None:
         assert await app.ask(GetBalance(account_id="ann")) > 0
 
 
-async def test_one_api_for_all_of_them() -> None:
-    api = HttpApi(shop_app("shop.db"), gate=OPEN)
+async def test_one_api_for_all_of_them(store: str) -> None:
+    api = HttpApi(shop_app(store), gate=OPEN)
     async with (
         api.lifespan(),
         httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client,
@@ -74,8 +79,8 @@ async def test_one_api_for_all_of_them() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal is sent")
-def test_it_is_served_with_what_to_ask(folder: Path) -> None:
-    command = [sys.executable, "-m", "examples.shop", "--store", str(folder / "shop.db"), "--port", "0"]
+def test_it_is_served_with_what_to_ask(store: str) -> None:
+    command = [sys.executable, "-m", "examples.shop", "--store", store, "--port", "0"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(  # noqa: S603 (ours)
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root

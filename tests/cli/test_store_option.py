@@ -43,7 +43,7 @@ def test_an_app_without_a_store_has_a_file_of_its_name(shop: str) -> None:
 def test_no_store_at_all(invoke: Invoke, bank: Path) -> None:
     result = invoke("events", "read")
     assert result.exit_code == 1
-    assert "No store is chosen. Give --store FILE" in result.stderr
+    assert "No store is chosen. Give --store STORE" in result.stderr
     assert "Stores in this folder: bank.db." in result.stderr
 
 

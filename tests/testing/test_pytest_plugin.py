@@ -7,6 +7,7 @@ from pathlib import Path
 
 from everfold.testing.frozen_clock import FrozenClock
 from everfold.testing.pytest_plugin import CHECKS
+from tests.postgres.server import PostgresServer
 
 TESTS = """
 import os
@@ -48,9 +49,10 @@ def test_golden(golden):
 """
 
 
-def run(folder: Path, *options: str) -> str:
+def run(folder: Path, *options: str, **variables: str) -> str:
     (folder / "test_bank.py").write_text(TESTS)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("EVERFOLD_", "PYTEST"))}
+    environment |= variables
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error", *options]
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -66,6 +68,14 @@ def test_everything_it_offers(tmp_path: Path) -> None:
     assert "ERROR test_bank.py::test_no_rows_expected - AssertionError: Events were given" in text
     assert "account-opened.v1.json is missing. Write it with pytest --write-golden" in text
     assert "1 failed, 8 passed, 2 errors" in text
+
+
+def test_stores_in_postgres_where_the_environment_names_a_database(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    text = run(tmp_path, "-v", "-k", "test_store", EVERFOLD_TEST_POSTGRES=postgres_server.url())
+    assert "test_store[sqlite] PASSED" in text
+    assert "test_store[postgres] PASSED" in text
 
 
 def test_golden_records_are_written_on_request(tmp_path: Path) -> None:

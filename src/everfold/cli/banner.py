@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from everfold.cli.read_side import counted
-from everfold.cli.store_option import app_store
+from everfold.cli.store_option import app_store, shown_store
 
 if TYPE_CHECKING:
     from everfold.app.application import App
@@ -70,10 +70,10 @@ def _queries(count: int) -> str:
 
 
 def _store(app: App) -> str:
-    from everfold.engines.sqlite.engine import SqliteEngine
-
-    engine = app.store.engine
-    return engine.path if isinstance(engine, SqliteEngine) else (app_store(app) if app.engine is None else "memory")
+    path = getattr(app.store.engine, "path", None)  # of a file: where the app has found it
+    if isinstance(path, str):
+        return path
+    return shown_store(app_store(app)) if app.engine is None else type(app.engine).__name__
 
 
 def _kept(app: App) -> str:

@@ -17,8 +17,19 @@ import msgspec
 
 if TYPE_CHECKING:
     from everfold.engines.sqlite.engine import SqliteEngine
+    from everfold.log.engine import Engine
 
-__all__ = ["Finding", "disk", "file_system", "machine", "settings", "sqlite_file", "wal_reset_bug"]
+__all__ = [
+    "Finding",
+    "clock_and_head",
+    "disk",
+    "file_system",
+    "machine",
+    "settings",
+    "size_text",
+    "sqlite_file",
+    "wal_reset_bug",
+]
 
 MIB = 1024 * 1024
 LOW_DISK, VERY_LOW_DISK = 1024 * MIB, 64 * MIB
@@ -96,14 +107,14 @@ def disk(path: Path) -> Iterator[Finding]:
     size = path.stat().st_size
     log = Path(f"{path}-wal")
     log_size = log.stat().st_size if log.exists() else 0
-    yield Finding("size", "ok", _size(size))
+    yield Finding("size", "ok", size_text(size))
     is_long = log_size > LONG_WAL
     advice = "A reader that never ends keeps it long. Look for a stuck process." if is_long else ""
-    yield Finding("write-ahead log", "warning" if is_long else "ok", _size(log_size), advice)
+    yield Finding("write-ahead log", "warning" if is_long else "ok", size_text(log_size), advice)
     free = shutil.disk_usage(path.parent).free
     status = "failed" if free < VERY_LOW_DISK else "warning" if free < max(LOW_DISK, size // 10) else "ok"
     yield Finding(
-        "free disk space", status, _size(free), "" if status == "ok" else "Free space: a full disk stops writes."
+        "free disk space", status, size_text(free), "" if status == "ok" else "Free space: a full disk stops writes."
     )
     kind = file_system(path)
     if kind is None:
@@ -145,17 +156,21 @@ async def sqlite_file(engine: SqliteEngine) -> list[Finding]:
         schema = schema_version(connection)
     finally:
         connection.close()
-    head = await engine.wait(-1)
     findings = [
         Finding("schema version", "ok", str(schema)),
         Finding("journal mode", "ok" if mode == "wal" else "failed", str(mode)),
         Finding("synchronous", "ok" if level >= 2 else "failed", LEVELS.get(level, str(level))),
-        Finding("head", "ok", f"position {head:,}"),
     ]
-    return [*findings, *await _clock(engine, head)]
+    return [*findings, *await clock_and_head(engine)]
 
 
-async def _clock(engine: SqliteEngine, head: int) -> list[Finding]:
+async def clock_and_head(engine: Engine) -> list[Finding]:
+    """Where the log ends, and whether that was recorded in the future."""
+    head = await engine.wait(-1)
+    return [Finding("head", "ok", f"position {head:,}"), *await _clock(engine, head)]
+
+
+async def _clock(engine: Engine, head: int) -> list[Finding]:
     from everfold.clock import from_micros
     from everfold.log.selection import EVERYTHING
 
@@ -169,7 +184,8 @@ async def _clock(engine: SqliteEngine, head: int) -> list[Finding]:
     return [Finding("clock", "warning", f"the newest record is {ahead // 1_000_000:,} seconds in the future", advice)]
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """``12 KiB``, ``3.4 MiB``, ``5.6 GiB``."""
     if count < MIB:
         return f"{count / 1024:,.0f} KiB"
     return f"{count / MIB:,.1f} MiB" if count < 1024 * MIB else f"{count / 1024 / MIB:,.1f} GiB"

@@ -137,7 +137,7 @@ async def _compare(app: App, store: str | None, named: str, table: LegacyTable) 
 
     projection, attribute = find_table(app, named)
     name, is_inline = projection.__everfold__.name, projection.__everfold__.mode == "inline"
-    url = store or app_store(app)
+    url = app_store(app, store)
     engine_to_read(url)  # refuses a store that does not exist
     async with app.replace(store=url, role="server") as running:
         head = int(await running.store.head())

@@ -9,6 +9,7 @@ import click
 
 from everfold.cli.app_option import app_option, find_app
 from everfold.cli.output import json_option, quiet_option, show, show_json
+from everfold.cli.store_option import app_store, shown_store
 
 if TYPE_CHECKING:
     from everfold.app.application import App
@@ -194,10 +195,7 @@ def _settings(app: App) -> list[dict[str, Any]]:
 
     loaded = app.settings()
     values = msgspec.structs.asdict(loaded.values)
-    if values["store"] is None:
-        values["store"] = f"{app.name}.db"
-    if app.engine is not None:
-        values["store"] = type(app.engine).__name__
+    values["store"] = shown_store(app_store(app)) if app.engine is None else type(app.engine).__name__
     return [{"name": name, "value": value, "source": loaded.sources[name]} for name, value in values.items()]
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from everfold.cli.app_option import app_option, configured_app
 from everfold.cli.failures import CHECK_FAILED, OK
+from everfold.cli.found_store import find_store
 from everfold.cli.output import json_option, progress, quiet_option, show, show_json
-from everfold.cli.store_option import choose_store, engine_to_read, store_option
-from everfold.errors import EverfoldError
+from everfold.cli.store_option import choose_store, shown_store, store_option
+from everfold.errors import EverfoldError, StoreUnavailable
 
 if TYPE_CHECKING:
     from everfold.cli.checkup import Finding
@@ -41,7 +41,7 @@ MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "warning": ("warn", "y
 @app_option
 @quiet_option
 def doctor(verify: bool, as_json: bool, store: str | None, app_name: str | None) -> int:
-    """Check Python, SQLite, the settings, the store and the projections of the app. Changes nothing.
+    """Check Python, the settings, the store and its database, the projections of the app. Changes nothing.
 
     Without any store it checks the rest.
     """
@@ -73,33 +73,36 @@ def _is_configured(findings: list[Finding]) -> bool:
 async def _look_at(
     url: str, app_name: str | None, *, verify: bool, is_asked_for: bool
 ) -> tuple[str, list[Finding], dict[str, object] | None]:
-    from everfold.cli.checkup import Finding, disk, sqlite_file
+    from everfold.cli.checkup import Finding
     from everfold.cli.projections_checkup import projections
-    from everfold.engines.sqlite.engine import SqliteEngine
 
     try:
-        engine = engine_to_read(url)
+        store = find_store(url)
+        missing = store.missing()
     except EverfoldError as error:
         if is_asked_for:
             raise
-        return url, [Finding("store", "note", f"not there yet: {error}", "Start the app once, and it is made.")], None
-    if not isinstance(engine, SqliteEngine):
-        return url, [], None
-    findings = list(disk(Path(engine.path)))
+        return shown_store(url), [Finding("store", "failed", str(error))], None
+    if missing is not None:
+        if is_asked_for:
+            raise StoreUnavailable(missing)
+        note = Finding("store", "note", f"not there yet: {missing}", "Start the app once, and it is made.")
+        return store.place, [note], None
+    findings = list(store.at_rest())
     try:
-        await engine.open()
+        await store.engine.open()
     except EverfoldError as error:
-        return engine.path, [*findings, Finding("store", "failed", str(error))], None
+        return store.place, [*findings, Finding("store", "failed", str(error))], None
     try:
-        findings += await sqlite_file(engine)
+        findings += await store.opened()
         if app_name or configured_app():
-            findings += await projections(app_name, engine)
+            findings += await projections(app_name, store)
         if not verify:
-            return engine.path, findings, None
-        verified, finding = await _verify(engine)
-        return engine.path, [*findings, finding], verified
+            return store.place, findings, None
+        verified, finding = await _verify(store.engine)
+        return store.place, [*findings, finding], verified
     finally:
-        await engine.close()
+        await store.engine.close()
 
 
 async def _verify(engine: Engine) -> tuple[dict[str, object], Finding]:

@@ -14,6 +14,7 @@ import click
 
 from everfold.cli.app_option import app_option, find_app
 from everfold.cli.failures import INTERRUPTED
+from everfold.cli.found_store import find_store
 from everfold.cli.named_object import find_object
 from everfold.cli.output import json_option, note, printable, quiet_option, show, show_json, table
 from everfold.cli.rate_bar import rate_bar, rate_text
@@ -22,6 +23,7 @@ from everfold.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from everfold.app.application import App
+    from everfold.log.engine import Engine
     from everfold.migration.import_report import ImportProgress, ImportReport, Rejection
     from everfold.migration.mapping import Import
     from everfold.store.event_store import EventStore
@@ -125,7 +127,7 @@ async def _to_try(app: App) -> AsyncGenerator[EventStore]:
     from everfold.store.committer import Committer
     from everfold.store.event_store import EventStore
 
-    engine = app.engine or connect(_existing(app_store(app)))
+    engine = app.engine or _existing(app_store(app)) or connect("memory:")
     await engine.open()
     try:
         yield EventStore(engine, app.codec(), Committer(engine))
@@ -133,8 +135,11 @@ async def _to_try(app: App) -> AsyncGenerator[EventStore]:
         await engine.close()
 
 
-def _existing(url: str) -> str:
-    return url if Path(url.removeprefix("sqlite:///")).exists() or "://" in url.replace("sqlite:///", "") else "memory:"
+def _existing(url: str) -> Engine | None:
+    if url.startswith("memory:"):
+        return None
+    found = find_store(url)
+    return None if found.missing() else found.engine
 
 
 def _progress(advance: Callable[[int, float | None], None]) -> Callable[[ImportProgress], None]:

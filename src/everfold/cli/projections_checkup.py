@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from everfold.cli.app_option import find_app
 from everfold.cli.checkup import Finding
@@ -14,9 +12,8 @@ from everfold.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from everfold.app.application import App
+    from everfold.cli.found_store import FoundStore
     from everfold.cli.read_side import Lag
-    from everfold.engines.sqlite.engine import SqliteEngine
-    from everfold.log.read_database import ReadDatabase
     from everfold.projections.operations import ProjectionStatus
 
 __all__ = ["FAR_EVENTS", "FAR_SECONDS", "judged", "projections"]
@@ -24,8 +21,8 @@ __all__ = ["FAR_EVENTS", "FAR_SECONDS", "judged", "projections"]
 FAR_EVENTS, FAR_SECONDS = 10_000, 60.0
 
 
-async def projections(app_name: str | None, engine: SqliteEngine) -> list[Finding]:
-    """The findings about each projection of the app. The engine is open; nothing is written, nothing is run."""
+async def projections(app_name: str | None, store: FoundStore) -> list[Finding]:
+    """The findings about each projection of the app. The store is open; nothing is written, nothing is run."""
     try:
         app = find_app(app_name)
     except ConfigurationError as error:
@@ -33,10 +30,11 @@ async def projections(app_name: str | None, engine: SqliteEngine) -> list[Findin
     except Exception as error:
         return [Finding("app", "failed", f"it cannot be imported: {type(error).__name__}: {error}")]
     findings: list[Finding] = []
+    engine = store.engine
     with operations_on(app, engine) as operations:
         for part in app.parts.projections:
             name, mode = part.__everfold__.name, part.__everfold__.mode
-            if mode != LIVE and not await _is_prepared(engine, mode):
+            if mode != LIVE and not await store.has_bookkeeping(is_inline=mode == INLINE):
                 findings.append(_never_run(name))
                 continue
             status = await operations.status(name)
@@ -46,21 +44,6 @@ async def projections(app_name: str | None, engine: SqliteEngine) -> list[Findin
 
 def _now(app: App) -> int:
     return app.clock.micros()
-
-
-async def _is_prepared(engine: SqliteEngine, mode: str) -> bool:
-    """Whether some process has begun to keep read models, without making their file by looking."""
-    from everfold.engines.sqlite.read_database import views_path
-
-    database: ReadDatabase = engine.beside if mode == INLINE else engine.views
-    if mode != INLINE and not await asyncio.to_thread(Path(views_path(engine.path)).exists):
-        return False
-
-    def look(connection: Any) -> bool:
-        found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'everfold_consumers'").fetchone()
-        return found is not None
-
-    return await database.read(look)
 
 
 def _never_run(name: str) -> Finding:

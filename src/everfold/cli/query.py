@@ -108,7 +108,7 @@ async def _ask(
     from everfold.cli.interruption import until_interrupted
     from everfold.identifiers import Position
 
-    url = store or app_store(app)
+    url = app_store(app, store)
     engine_to_read(url)  # refuses a store that does not exist
     async with app.replace(store=url, role="server") as running:
         if as_of is not None:

@@ -51,6 +51,7 @@ class ReadModelRows:
         from everfold.projections.bound import sql_tables
         from everfold.projections.builds import builds_of, readable
         from everfold.projections.fingerprint import fingerprint
+        from everfold.projections.many_rows import stream_rows
 
         name, dialect, code = self._projection.__everfold__.name, self._database.dialect, fingerprint(self._projection)
         build = readable(builds_of(connection, dialect, name), code)
@@ -60,5 +61,6 @@ class ReadModelRows:
             )
         sql = sql_tables(self._projection, dialect, build.build)[self._attribute]
         fields, keys = (", ".join(f'"{field}"' for field in named) for named in (sql.fields, order))
-        for row in connection.execute(f'SELECT {fields} FROM "{sql.name}" ORDER BY {keys}'):  # noqa: S608 (our names)
+        statement = f'SELECT {fields} FROM "{sql.name}" ORDER BY {keys}'  # noqa: S608 (our names)
+        for row in stream_rows(connection, dialect, statement):
             yield sql.loaded(row)

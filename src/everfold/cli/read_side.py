@@ -67,7 +67,7 @@ async def open_read_side(app: App, store: str | None) -> AsyncGenerator[OpenRead
     from everfold.security.audited_operations import AuditedOperations
     from everfold.subscriptions.bookkeeping import prepare
 
-    engine = engine_to_read(store or app_store(app))
+    engine = engine_to_read(app_store(app, store))
     await engine.open()
     try:
         modes = {projection.__everfold__.mode for projection in app.parts.projections} - {LIVE}

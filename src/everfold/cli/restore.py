@@ -12,8 +12,7 @@ import click
 from everfold.cli.app_option import app_option
 from everfold.cli.output import json_option, quiet_option, show, show_json
 from everfold.cli.rate_bar import rate_bar, rate_text
-from everfold.cli.store_option import choose_store, store_option
-from everfold.errors import ConfigurationError
+from everfold.cli.store_option import choose_store, shown_store, store_option, store_to_make
 
 if TYPE_CHECKING:
     from everfold.migration.restore import RestoreReport
@@ -53,7 +52,7 @@ def restore(file: str, as_json: bool, store: str | None, app_name: str | None) -
     before = f" behind {report.records_before:,} that were there" if report.records_before else ""
     count = rate_text(report.records, seconds, "events")
     show(
-        f"{url}: {count}{before}, {report.replies:,} replies, {report.checkpoints:,} checkpoints; "
+        f"{shown_store(url)}: {count}{before}, {report.replies:,} replies, {report.checkpoints:,} checkpoints; "
         f"it ends at position {report.head:,}"
     )
 
@@ -62,15 +61,12 @@ async def _restore(url: str, file: str) -> RestoreReport:
     from everfold.clock import SystemClock
     from everfold.codec.pipeline import Codec
     from everfold.engines.connect import connect
-    from everfold.engines.memory.engine import MemoryEngine
     from everfold.identifiers import IdSource
     from everfold.migration.restore import restore_store
     from everfold.store.committer import Committer
     from everfold.store.event_store import EventStore
 
-    engine = connect(url)
-    if isinstance(engine, MemoryEngine):
-        raise ConfigurationError("A memory: store would be gone at once. Give --store FILE.")
+    engine = connect(store_to_make(url))
     await engine.open()
     try:
         opened = EventStore(engine, Codec((), new_id=IdSource(SystemClock().micros).next), Committer(engine))

@@ -64,11 +64,11 @@ def run(application: str | None, http: bool, follows: bool, reloads: bool, **opt
 
 def run_here(plan: Plan, service: App | HttpApi) -> None:
     """In this process."""
-    position = run_loop(_run(plan, service))
-    note("Stopped before it had started." if position is None else f"Stopped at position {position}. {STOPPED}")
+    place = run_loop(_run(plan, service))
+    note("Stopped before it had started." if place is None else f"Stopped {place}. {STOPPED}")
 
 
-async def _run(plan: Plan, service: App | HttpApi) -> int | None:
+async def _run(plan: Plan, service: App | HttpApi) -> str | None:
     from everfold.cli.stopping import Stopping
 
     def tell(started: Started) -> None:

@@ -15,7 +15,7 @@ from everfold.cli.app_option import find_service
 from everfold.cli.banner import lines_about, serves
 from everfold.cli.following import telling
 from everfold.cli.stopping import Stopping
-from everfold.errors import ConfigurationError, MissingExtra
+from everfold.errors import ConfigurationError, MissingExtra, StoreError
 
 if TYPE_CHECKING:
     from everfold.app.application import App
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Started", "app_of", "check_installed", "find_planned", "open_socket", "run_loop", "serve"]
 
 R = TypeVar("R")
+LAST_LOOK_SECONDS = 2.0
 NEEDED = ("starlette", "uvicorn", "httptools")
 
 
@@ -103,8 +104,8 @@ async def serve(
     stopping: Stopping,
     *,
     tell: Callable[[Started], None],
-) -> int:
-    """Run the service until it is asked to stop; the position that the log has reached then."""
+) -> str:
+    """Run the service until it is asked to stop; where the log ends then, in words."""
     from everfold.app.application import App
 
     if listening is None:
@@ -127,12 +128,12 @@ async def serve(
                     link = await _sign_in(plan, api, url)
                     tell(Started(app.name, lines_about(app, head, url=url, link=link)))
                     await ending
-            return int(await app.store.head())
+            return await _place(app)
     finally:
         listening.close()
 
 
-async def _run(plan: Plan, app: App, stopping: Stopping, tell: Callable[[Started], None]) -> int:
+async def _run(plan: Plan, app: App, stopping: Stopping, tell: Callable[[Started], None]) -> str:
     async with app:
         head = await app.store.head()
         ending = asyncio.Event()
@@ -140,7 +141,16 @@ async def _run(plan: Plan, app: App, stopping: Stopping, tell: Callable[[Started
             async with _told(plan, app, head, ending.set):
                 tell(Started(app.name, lines_about(app, head, url=None)))
                 await ending.wait()
-        return int(await app.store.head())
+        return await _place(app)
+
+
+async def _place(app: App) -> str:
+    """Told when it ends. That does not wait for a store which is away: what was acknowledged is stored all the same."""
+    try:
+        async with asyncio.timeout(LAST_LOOK_SECONDS):
+            return f"at position {await app.store.head()}"
+    except (TimeoutError, StoreError):
+        return "while the store could not be reached"
 
 
 async def _sign_in(plan: Plan, api: HttpApi, url: str) -> str | None:
@@ -179,5 +189,6 @@ def check_shared(app: App, processes: int) -> None:
         raise ConfigurationError("Several workers need signals and shared sockets, which Windows has not. Start one.")
     if app.engine is not None or app_store(app).startswith("memory:"):
         raise ConfigurationError(
-            f"{processes} workers cannot share the store of {app.name!r}, which lives inside a process. Give it a file."
+            f"{processes} workers cannot share the store of {app.name!r}, which lives inside a process. Give it a file "
+            "or a database."
         )

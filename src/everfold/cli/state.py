@@ -90,7 +90,7 @@ def _aggregate(app: App, name: str) -> type[Aggregate]:
 async def _load_all(
     app: App, store: str | None, cls: type[Aggregate], key: str, places: tuple[Place | None, ...]
 ) -> list[dict[str, Any]]:
-    engine = engine_to_read(store or app_store(app))
+    engine = engine_to_read(app_store(app, store))
     await engine.open()
     try:
         tools = _tools(app, engine)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from everfold.cli.app_option import configured_app, find_app
+from everfold.cli.found_store import find_store, stores_here
 from everfold.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -17,76 +17,101 @@ if TYPE_CHECKING:
     from everfold.log.engine import Engine
     from everfold.store.event_store import EventStore
 
-__all__ = ["app_store", "choose_store", "engine_to_read", "open_store", "store_option"]
+__all__ = [
+    "app_store",
+    "choose_store",
+    "engine_to_read",
+    "open_store",
+    "shown_store",
+    "store_option",
+    "store_to_make",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def store_option(command: F) -> F:
-    """``--store FILE``."""
-    return click.option("--store", metavar="FILE", help="The store: a file, or a URL such as sqlite:///bank.db.")(
+    """``--store STORE``."""
+    return click.option("--store", metavar="STORE", help="A file, or a URL such as postgresql://host/database.")(
         command
     )
 
 
-def app_store(app: App) -> str:
-    """The store that an application uses when it runs."""
-    if app.engine is not None:
+def app_store(app: App, store: str | None = None) -> str:
+    """The store that was given, or that the application uses when it runs: in PostgreSQL, with the app's schema."""
+    if store is None and app.engine is not None:
         raise ConfigurationError(
             f"The app {app.name!r} brings an engine of its own, which only its own process can open. Give --store."
         )
-    return app.settings().values.store or f"{app.name}.db"
+    return _of_app(app, store or app.settings().values.store or f"{app.name}.db")
+
+
+def _of_app(app: App, url: str) -> str:
+    from everfold.engines.connect import is_postgres
+
+    if not is_postgres(url):
+        return url
+    from everfold.engines.postgres.store_url import schema_named, with_schema
+
+    return with_schema(url, schema_named(app.name))
 
 
 def choose_store(store: str | None, app_name: str | None = None) -> str:
     """By the order everybody can rely on: the option, the app that was named, environment, settings file, the app."""
     from everfold.app.settings import load_settings
 
-    if store:
-        return store
-    if app_name:
+    if app_name and not store:
         return app_store(find_app(app_name))
-    configured = load_settings({}).values.store
-    if configured:
-        return configured
+    found = store or load_settings({}).values.store
+    if found:
+        return _known(found, app_name)
     if configured_app():
         return app_store(find_app(None))
     raise ConfigurationError(
-        'No store is chosen. Give --store FILE or --app MODULE:NAME, set EVERFOLD_STORE, or write store = "..." in '
-        f"everfold.toml.{_stores_here()}"
+        'No store is chosen. Give --store STORE or --app MODULE:NAME, set EVERFOLD_STORE, or write store = "..." in '
+        f"everfold.toml.{stores_here()}"
     )
 
 
-def _stores_here() -> str:
-    from everfold.engines.sqlite.connection import APPLICATION_ID
+def _known(url: str, app_name: str | None) -> str:
+    """The URL, with the schema of the app that is meant, where that matters."""
+    from everfold.engines.connect import is_postgres
 
-    mark = APPLICATION_ID.to_bytes(4, "big")
-    found: list[str] = []
-    for path in sorted(Path().glob("*.db"))[:100]:
-        try:
-            with path.open("rb") as file:
-                found += [path.name] if file.read(72)[68:] == mark else []
-        except OSError:
-            continue
-    return f" Stores in this folder: {', '.join(found[:5])}." if found else ""
+    is_app_known = is_postgres(url) and bool(app_name or configured_app())
+    return _of_app(find_app(app_name), url) if is_app_known else url
+
+
+def store_to_make(url: str) -> str:
+    """The URL of a store that may be made. ConfigurationError when it does not say where."""
+    from everfold.engines.connect import is_postgres
+
+    if url.startswith("memory:"):
+        raise ConfigurationError("A memory: store would be gone at once. Give --store STORE.")
+    if is_postgres(url):
+        from everfold.engines.postgres.store_url import StoreUrl
+
+        if not StoreUrl.parse(url).is_schema_given:
+            raise ConfigurationError(
+                "The URL does not say which schema the store is to have. Give --app MODULE:NAME, for the one of this "
+                "app, or add ?schema=NAME."
+            )
+    return url
+
+
+def shown_store(url: str) -> str:
+    """How a store is called where others may read it: without a password."""
+    from everfold.engines.postgres.store_url import hidden
+
+    return hidden(url)
 
 
 def engine_to_read(url: str) -> Engine:
     """The engine of a store that exists, not yet open; StoreUnavailable when there is none."""
-    from everfold.engines.connect import connect
-    from everfold.engines.memory.engine import MemoryEngine
-    from everfold.engines.sqlite.engine import SqliteEngine
-
-    engine = connect(url)
-    if isinstance(engine, MemoryEngine):
-        raise ConfigurationError("A memory: store lives inside its own process: there is nothing to look into.")
-    if isinstance(engine, SqliteEngine):
-        path = Path(engine.path)
-        if not path.exists():
-            raise StoreUnavailable(f"There is no store {path}. Nothing was made; check the path.{_stores_here()}")
-        if path.is_file() and not path.stat().st_size:
-            raise StoreUnavailable(f"The file {path} is empty: it is no store yet. Nothing was made.")
-    return engine
+    found = find_store(url)
+    missing = found.missing()
+    if missing is not None:
+        raise StoreUnavailable(missing)
+    return found.engine
 
 
 @asynccontextmanager

@@ -32,6 +32,8 @@ PATIENCE = 0.25
 """Seconds between looks at whether somebody paused or resumed, when nothing else happens."""
 STREAMS_TO_DOUBT = 5
 """When so many streams in a row had to be set aside and nothing worked between, it is not the events' fault."""
+RELEASE_SECONDS = 2.0
+"""How long giving the lease back may take when it is not needed any more."""
 
 
 class Poison(Exception):
@@ -204,8 +206,9 @@ class Subscription:
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(Exception):
-                await self._leases.release(lease)
+            with suppress(Exception):  # what cannot be given back now, with the database away, ends by itself
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._leases.release(lease)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result

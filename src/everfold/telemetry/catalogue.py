@@ -131,7 +131,9 @@ REBUILD_PROGRESS = Metric(
     ("subscription",),
 )
 STORE_READABLE = Metric("everfold_store_readable", "gauge", "1 when the store could be read for this scrape.")
-STORE_BYTES = Metric("everfold_store_bytes", "gauge", "The size of the files of an SQLite store.", ("file",))
+STORE_BYTES = Metric(
+    "everfold_store_bytes", "gauge", "The size of the store: of its files, or of its tables in PostgreSQL.", ("file",)
+)
 STORE_FREE_BYTES = Metric("everfold_store_free_bytes", "gauge", "Room left on the disk of an SQLite store.")
 INFO = Metric("everfold_info", "gauge", "Always 1; what runs here.", ("app", "version", "role"))
 

@@ -23,6 +23,12 @@ __all__ = ["Looked", "SubscriptionState", "look"]
 
 LOOK_SECONDS = 5.0
 MICROS = 1_000_000
+TABLE_BYTES = """
+SELECT coalesce(sum(bytes) FILTER (WHERE is_log), 0), coalesce(sum(bytes) FILTER (WHERE NOT is_log), 0) FROM (
+    SELECT c.relname = 'events' OR c.relname LIKE 'everfold\\_%' AS is_log, pg_total_relation_size(c.oid) AS bytes
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = current_schema() AND c.relkind = 'r') AS tables
+"""
 
 
 class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +68,7 @@ async def _look(app: App) -> Looked:
     engine = app.store.engine
     head = int(await engine.wait(-1))
     subscriptions = [*await _projections(app, engine), *await _consumers(app, engine)]
-    sizes, free = _files(engine)
+    sizes, free = await _tables(engine) if engine.views.dialect == "postgresql" else _files(engine)
     return Looked(head=head, subscriptions=subscriptions, file_bytes=sizes, free_bytes=free)
 
 
@@ -127,6 +133,12 @@ async def _age(app: App, engine: Engine, position: int, lag: int) -> float:
     """The age of the first record after a position, in seconds."""
     first = await engine.read(EVERYTHING, after=position, limit=1) if lag else ()
     return max(app.clock.micros() - first[0].recorded, 0) / MICROS if first else 0.0
+
+
+async def _tables(engine: Engine) -> tuple[dict[str, int], int | None]:
+    """The sizes of the tables of the store's schema; what room the server has, it does not tell."""
+    (log, views), *_ = await engine.views.read(lambda connection: connection.execute(TABLE_BYTES).fetchall())
+    return {"log": int(log), "views": int(views)}, None
 
 
 def _files(engine: Engine) -> tuple[dict[str, int], int | None]:

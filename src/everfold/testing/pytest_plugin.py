@@ -1,7 +1,7 @@
 """everfold's pytest plugin. Active wherever everfold and pytest are installed; cheap to import.
 
-Fixtures: ``scenario``, ``projecting``, ``clock``, ``app_store`` (memory and SQLite), ``golden``. Apps run with
-``checks`` on.
+Fixtures: ``scenario``, ``projecting``, ``clock``, ``app_store`` (memory, SQLite, and the PostgreSQL database that
+``EVERFOLD_TEST_POSTGRES`` names), ``golden``. Apps run with ``checks`` on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from everfold.testing.scenarios import Scenario
 
 CHECKS = "EVERFOLD_CHECKS"
+POSTGRES = "EVERFOLD_TEST_POSTGRES"
 _set_here = pytest.StashKey[bool]()
 
 pytest.register_assert_rewrite("everfold.testing.contracts")
@@ -86,10 +87,19 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A store for ``App(..., store=app_store)``: the test runs once in memory and once on a SQLite file."""
-    return "memory:" if request.param == "memory" else str(tmp_path / "store.db")
+@pytest.fixture(params=["memory", "sqlite", *(["postgres"] if os.environ.get(POSTGRES) else [])])
+def app_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store for ``App(..., store=app_store)``: the test runs once in memory and once on a SQLite file.
+
+    And once in PostgreSQL, in a schema of its own, where ``EVERFOLD_TEST_POSTGRES`` has the URL of a database.
+    """
+    if request.param != "postgres":
+        yield "memory:" if request.param == "memory" else str(tmp_path / "store.db")
+        return
+    from everfold.testing.passing_schemas import passing_schema
+
+    with passing_schema(os.environ[POSTGRES]) as url:
+        yield url
 
 
 @pytest.fixture

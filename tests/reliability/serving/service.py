@@ -30,7 +30,7 @@ class Service:
 
     def __init__(self, process: subprocess.Popen[str], banner: list[str]) -> None:
         self.process = process
-        self.url = re.findall(r"http://\S+", "".join(banner))[0]
+        self.url = re.findall(r"http://[^\s,]+", "".join(banner))[0]
         self.processes = [int(number) for number in re.findall(r"\d+", banner[0].partition("(")[2])]
 
     def stop(self, number: signal.Signals) -> None:
@@ -52,8 +52,8 @@ class Service:
 
 
 @contextmanager
-def service(store: Path, *options: str, **settings: str) -> Generator[Service]:
-    """Runs as long as the block, unless it is stopped before."""
+def service(store: Path | str, *options: str, **settings: str) -> Generator[Service]:
+    """Runs as long as the block, unless it is stopped before. ``store``: a file, in whose folder it runs, or a URL."""
     command = [sys.executable, "-c", "from everfold.cli.main import main; main()", "run", "everfold.cli.demo_bank:app"]
     variables = {"store": str(store), "authentication": "false", **settings}
     environment = unmeasured() | {f"EVERFOLD_{name.upper()}": value for name, value in variables.items()}
@@ -62,7 +62,7 @@ def service(store: Path, *options: str, **settings: str) -> Generator[Service]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=store.parent,
+        cwd=store.parent if isinstance(store, Path) else None,
         env=environment,
         start_new_session=True,
     ) as process:
@@ -87,8 +87,9 @@ def _banner(process: subprocess.Popen[str]) -> Generator[str]:
 class Clients:
     """Send deposits over connections that are kept, each under a key of its own, and note what they are told."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, *urls: str) -> None:
+        """``urls``: of processes that serve the same, any of them."""
+        self.urls = list(urls)
         self.acknowledged: set[str] = set()
         self.unknown: set[str] = set()
         """Sent, and no answer came."""
@@ -98,7 +99,7 @@ class Clients:
     @asynccontextmanager
     async def at_work(self, count: int) -> AsyncGenerator[None]:
         """They begin with the block, and end by themselves once nobody is there any more."""
-        async with httpx.AsyncClient(base_url=self._url) as client:
+        async with httpx.AsyncClient(base_url=self.urls[0]) as client:
             for number in range(ACCOUNTS):
                 answer = await client.post("/commands/open-account", json={"account_id": f"a{number}", "owner": "Ann"})
                 assert answer.status_code == 200, answer.text
@@ -122,7 +123,7 @@ class Clients:
         self._is_over = True
 
     async def _work(self, number: int) -> None:
-        async with httpx.AsyncClient(base_url=self._url, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(base_url=self.urls[number % len(self.urls)], timeout=PATIENCE) as client:
             for count in itertools.count():
                 if self._is_over or not await self._deposit(client, f"client-{number}-{count}"):
                     return
@@ -149,7 +150,7 @@ def vars_of(key: str) -> dict[str, object]:
     return {"account_id": f"a{int(key.rpartition('-')[2]) % ACCOUNTS}", "amount": 1}
 
 
-async def check(store: Path, clients: Clients) -> None:
+async def check(store: Path | str, clients: Clients) -> None:
     """Every acknowledged command is in the log, none is there twice; those without an answer can be sent again."""
     async with App("everfold-demo", Account, store=str(store)) as app:
         found = await _found(app)

@@ -48,6 +48,11 @@ class Limits(NamedTuple):
         silence = f"SET LOCAL idle_in_transaction_session_timeout={SILENCE_SECONDS * 1000};"
         return f"SET LOCAL lock_timeout={waiting};SET LOCAL statement_timeout=0;{silence}"
 
+    @property
+    def of_commit(self) -> str:
+        """For the end of such a one."""
+        return f"SET LOCAL statement_timeout={COMMIT_SECONDS * 1000};"
+
 
 class Transactions:
     """Begins, commits and undoes them, and says honestly what became of each."""
@@ -59,6 +64,7 @@ class Transactions:
         self._opening_whole = f"{BEGIN}{limits.whole}"
         self._opening = f"{BEGIN}{limits.of_steps}{opening}"
         self._closing = closing
+        self._closing_steps = f"{limits.of_commit}{closing}"
 
     def whole(self, statement: str) -> PGresult:
         """A transaction of one statement in one message: the statement's result, when all of it is durable.
@@ -90,7 +96,7 @@ class Transactions:
 
     def commit(self) -> None:
         """Make it durable."""
-        self._send(self._link.use_begun(), self._closing, commit=0)
+        self._send(self._link.use_begun(), self._closing_steps, commit=1)
 
     def _send(self, connection: HeldConnection, message: str, *, commit: int) -> list[PGresult]:
         """``commit``: which of the results is that of the COMMIT."""
