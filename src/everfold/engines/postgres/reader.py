@@ -111,7 +111,7 @@ class Reader:
             values |= _criteria(selection, driver)
         if shape == "streamed":
             values |= self._versions(connection, selection, span)
-        rows = self.execute(connection, f"read_{shape}_{span.direction}", **values)
+        rows = self.execute(connection, f"read_{shape}_{span.direction}", **values).fetchall()
         records = records_of(rows)
         if shape == "streamed" and selection.category is not None:
             return [record for record in records if record.category == selection.category]
