@@ -17,8 +17,9 @@ from everfold.projections.bound import Bound, sql_tables
 from everfold.projections.builds import builds_of, readable
 from everfold.projections.freshness import Freshness
 from everfold.projections.glances import Glances
-from everfold.projections.pace import Pace
+from everfold.projections.pace import MOMENT, Pace
 from everfold.projections.projection import Projection
+from everfold.projections.shared_reads import SHARED_MOMENT, SharedReads
 from everfold.projections.wanted import Wanted
 from everfold.subscriptions.bookkeeping import ConsumerRow, execute
 
@@ -67,10 +68,13 @@ class Answers:
         self._database = database
         self._freshness = freshness
         self._clock = clock
-        self._is_near = database.dialect != POSTGRESQL
-        """Whether a glance may be worth it: a trip to a server takes longer than an event loop should wait."""
-        self._pace = Pace()
-        self._glances = Glances(database, self._pace, self._readable)
+        # A trip to a server takes longer than an event loop should wait: there queries share a view, and not a glance.
+        is_far = database.dialect == POSTGRESQL
+        self._pace = Pace(SHARED_MOMENT if is_far else MOMENT)
+        together = SharedReads if is_far else Glances
+        self._together: Glances[ConsumerRow | None] | SharedReads[ConsumerRow | None] = together(
+            database, self._pace, self._readable
+        )
         self._cache = AnswerCache(kept_answers)
 
     async def ask(self, function: Callable[..., Any], query: object, wanted: Wanted) -> Answer:
@@ -96,10 +100,10 @@ class Answers:
         return await self._read(self._readable, lambda _, row: row)
 
     async def _read(self, function: object, job: Callable[[Any, ConsumerRow | None], T]) -> T:
-        """Here and now if that is quick, else in a reader's thread. The job is given the build to read from."""
-        if self._is_near and self._pace.is_quick(function):
+        """Together with others if that is quick, else for itself. The job is given the build to read from."""
+        if self._pace.is_quick(function):
             try:
-                return await self._glances.look(function, job)
+                return await self._together.look(function, job)
             except NotNow:
                 pass
         return await self._database.read(lambda connection: job(connection, self._readable(connection)))

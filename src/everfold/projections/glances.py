@@ -67,6 +67,6 @@ class Glances(Generic[V]):
                 done.append((job(connection, prepared), None))
             except Exception as error:
                 done.append((None, error))
-            now = time.thread_time()
+            now = time.thread_time()  # of computing, not on the wall: other programs' share says nothing about it
             self._pace.took(function, now - before)
             before = now

@@ -1,6 +1,7 @@
-"""Which answers are quick enough to be made in the event loop's thread: learned from how long each has taken.
+"""Which answers are quick enough to keep others waiting for them: learned from how long each has taken.
 
-Used by ``glances``. An answer may do more than its SQL: rows are made, and users write Python.
+Used by ``glances``, whose answers keep the event loop waiting, and by ``shared_reads``. An answer may do more than its
+SQL: rows are made, and users write Python.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ TIMES = 500
 class Pace:
     """Keeps, for each function that answers, whether it is worth trying."""
 
-    def __init__(self) -> None:
+    def __init__(self, moment: float = MOMENT) -> None:
+        """``moment``: seconds that an answer may take."""
+        self._moment = moment
         self._slow: dict[object, int] = {}
 
     def is_quick(self, function: object) -> bool:
@@ -29,6 +32,6 @@ class Pace:
         return not left
 
     def took(self, function: object, seconds: float) -> None:
-        """It was tried. ``seconds``: of computing, not on the wall: other programs' share says nothing about it."""
-        if seconds > MOMENT:
+        """It was tried, and took so many seconds."""
+        if seconds > self._moment:
             self._slow[function] = TIMES
