@@ -61,7 +61,7 @@ def _run(reader: Reader, connection: HeldConnection, number: int, *, is_last: bo
         if schema_version(reader, connection)[0] < number:  # while we waited, others may have done it
             _execute(reader, connection, number)
         connection.execute("COMMIT")
-    except psycopg.errors.LockNotAvailable:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         connection.execute("ROLLBACK")
         if is_last:
             raise
@@ -79,6 +79,8 @@ def _execute(reader: Reader, connection: HeldConnection, number: int) -> None:
         if connection.execute("SELECT to_regnamespace(%s)::text", [reader.schema]).fetchone() == (None,):
             connection.execute(f"CREATE SCHEMA {reader.schema}".encode())  # who may not, need not if it is there
         reader.execute(connection, "create_store")
+    else:
+        reader.lock(connection)  # first, as those do who append: so neither waits for the other with a table in hand
     connection.execute(script.replace("{schema}", reader.schema).encode())
     compatible = _COMPATIBLE.match(script)
     reader.execute(connection, "insert_store", version=number, compatible=int(compatible[1]) if compatible else number)
