@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from everfold.log.read_database import NotNow, ReadDatabase
+from everfold.projections.glances import Done, Waiting, settle
 from everfold.projections.pace import Pace
 
 __all__ = ["SHARED_MOMENT", "SharedReads"]
@@ -24,8 +25,6 @@ SHARED_MOMENT = 0.01
 """Seconds that an answer may take to be shared with others."""
 MOST_ANSWERS = 32
 MOST_READS = 2
-_Waiting = tuple[object, Callable[[Any, V], Any], "asyncio.Future[Any]"]
-_Done = tuple[Any, Exception | None]
 
 
 class SharedReads(Generic[V]):
@@ -36,7 +35,7 @@ class SharedReads(Generic[V]):
         self._database = database
         self._pace = pace
         self._prepare = prepare
-        self._waiting: deque[_Waiting[V]] = deque()
+        self._waiting: deque[Waiting[V]] = deque()
         self._reads: set[asyncio.Task[None]] = set()
 
     def look(self, function: object, job: Callable[[Any, V], T]) -> asyncio.Future[T]:
@@ -56,7 +55,7 @@ class SharedReads(Generic[V]):
     async def _read_all(self) -> None:
         # The task starts only after every task that is ready now has run: what they ask is in the first view.
         while waiting := self._take():
-            done: list[_Done] = []
+            done: list[Done] = []
             try:
                 await self._database.read(partial(self._do, waiting, done))
             except Exception as error:
@@ -65,23 +64,17 @@ class SharedReads(Generic[V]):
                 for _, _, future in waiting:
                     future.cancel()
                 raise
-            for (_, _, future), (result, problem) in zip(waiting, done, strict=True):
-                if future.done():  # the caller was cancelled
-                    continue
-                if problem is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(problem)
+            settle(waiting, done)
 
-    def _take(self) -> list[_Waiting[V]]:
-        taken: list[_Waiting[V]] = []
+    def _take(self) -> list[Waiting[V]]:
+        taken: list[Waiting[V]] = []
         while self._waiting and len(taken) < MOST_ANSWERS:
             entry = self._waiting.popleft()
             if not entry[2].done():
                 taken.append(entry)
         return taken
 
-    def _do(self, waiting: list[_Waiting[V]], done: list[_Done], connection: Any) -> None:
+    def _do(self, waiting: list[Waiting[V]], done: list[Done], connection: Any) -> None:
         done.clear()  # begun once more, after the connection was lost
         prepared = self._prepare(connection)
         before = time.perf_counter()
