@@ -1,12 +1,13 @@
 """Connections that listen are ended, start late, or are never told: those who wait carry on all the same."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from everfold.engines.postgres import listener
-from everfold.engines.postgres.connection import HeldConnection
+from everfold.engines.postgres.connection import Connector, HeldConnection
 from everfold.engines.postgres.engine import PostgresEngine
 from everfold.testing.contracts.engine_case import stored, to_stream
 from tests.postgres.conftest import BenchMaker
@@ -57,6 +58,34 @@ async def test_one_who_waits_is_woken_though_the_connection_that_listens_was_end
             assert await woken == outcome.last
     await waiting.close()
     await other.close()
+
+
+async def test_nothing_that_goes_wrong_ends_the_listening(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A14: an error that nobody has thought of is told once, and the thread goes on."""
+    waiting, other = PostgresEngine(postgres_url), PostgresEngine(postgres_url)
+    await waiting.open()
+    await other.open()
+    await stored(other, to_stream("thing-a"))
+    assert await waiting.wait(-1) == 1
+    connect, failures = Connector.connect, [OSError("no descriptors"), RuntimeError("unheard of")]
+
+    def failing(self: Connector) -> HeldConnection:
+        if failures and "listener" in threading.current_thread().name:
+            raise failures.pop()
+        return connect(self)
+
+    monkeypatch.setattr(Connector, "connect", failing)
+    woken = asyncio.create_task(waiting.wait(1))
+    await eventually(lambda: not failures)
+    assert not woken.done()
+    await stored(other, to_stream("thing-a"))
+    async with asyncio.timeout(LIMIT):
+        assert await woken == 2
+    await waiting.close()
+    await other.close()
+    assert caplog.text.count("was interrupted and goes on") == 1
 
 
 async def test_what_is_committed_before_the_listening_begins_is_delivered_at_once(

@@ -15,7 +15,6 @@ from everfold.engines.postgres.connection import Connector, HeldConnection
 from everfold.engines.postgres.failures import translated
 from everfold.engines.postgres.reader import Reader, quoted
 from everfold.engines.postgres.readiness import readable
-from everfold.errors import StoreError
 
 __all__ = ["Listener"]
 
@@ -54,7 +53,7 @@ class Listener:
             try:
                 with translated(self._connector.shown):
                     self._follow()
-            except StoreError as error:
+            except Exception as error:  # whatever it is: those who wait rest on this thread
                 if not self._has_failed:
                     _log.warning("listening for commits was interrupted and goes on: %s", error)
                 self._has_failed = True
