@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from everfold.engines.gathered import MOST_AT_ONCE
 from everfold.engines.postgres.engine import PostgresEngine
 from everfold.log.read_database import NotNow, ReadDatabase
 from everfold.projections.pace import Pace
-from everfold.projections.shared_reads import MOST_ANSWERS, MOST_READS, SharedReads
+from everfold.projections.shared_reads import MOST_ANSWERS, SharedReads
 
 
 class Counted:
@@ -67,7 +68,7 @@ async def test_each_gets_its_own_answer_and_many_share_a_view(engine: PostgresEn
     reads: SharedReads[Any] = SharedReads(database, Pace(10), started)
     answers = await asyncio.gather(*(reads.look("f", echo(number)) for number in range(100)))
     assert [number for number, _ in answers] == list(range(100))
-    assert len({view for _, view in answers}) == database.views <= -(-100 // MOST_ANSWERS) + MOST_READS
+    assert len({view for _, view in answers}) == database.views <= -(-100 // MOST_ANSWERS) + MOST_AT_ONCE
 
 
 async def test_what_is_asked_later_sees_what_was_committed_before(engine: PostgresEngine) -> None:

@@ -118,7 +118,6 @@ class PostgresStore:
 
         parsed = StoreUrl.parse(url)
         self._there = stores_beside(parsed)
-        self._is_schema_given = parsed.is_schema_given
         self._database = hidden(parsed.conninfo)
         if not parsed.is_schema_given and self._there:
             url = with_schema(url, self._only_one())

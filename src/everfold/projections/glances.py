@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from everfold.engines.gathered import Done, settle
 from everfold.log.read_database import NotNow, ReadDatabase
 from everfold.projections.pace import Pace
 
-__all__ = ["Done", "Glances", "Waiting", "settle"]
+__all__ = ["Glances"]
 
 T = TypeVar("T")
 V = TypeVar("V")
-Waiting = tuple[object, Callable[[Any, V], Any], "asyncio.Future[Any]"]
-"""What an answer is remembered by, how it is made, and who waits for it."""
-Done = tuple[Any, Exception | None]
-"""An answer, or why there is none."""
+_Waiting = tuple[object, Callable[[Any, V], Any], "asyncio.Future[Any]"]
 
 
 class Glances(Generic[V]):
@@ -31,7 +29,7 @@ class Glances(Generic[V]):
         self._database = database
         self._pace = pace
         self._prepare = prepare
-        self._waiting: list[Waiting[V]] = []
+        self._waiting: list[_Waiting[V]] = []
 
     def look(self, function: object, job: Callable[[Any, V], T]) -> asyncio.Future[T]:
         """What the job returns or raises; NotNow when it is to be done in another thread, from its beginning.
@@ -54,9 +52,9 @@ class Glances(Generic[V]):
             done = [(None, NotNow())] * len(waiting)
         except Exception as error:
             done = [(None, error)] * len(waiting)
-        settle(waiting, done)
+        settle([future for _, _, future in waiting], done)
 
-    def _do(self, waiting: list[Waiting[V]], done: list[Done], connection: Any) -> None:
+    def _do(self, waiting: list[_Waiting[V]], done: list[Done], connection: Any) -> None:
         prepared = self._prepare(connection)
         before = time.thread_time()
         for function, job, _ in waiting:
@@ -67,14 +65,3 @@ class Glances(Generic[V]):
             now = time.thread_time()  # of computing, not on the wall: other programs' share says nothing about it
             self._pace.took(function, now - before)
             before = now
-
-
-def settle(waiting: Sequence[Waiting[Any]], done: Sequence[Done]) -> None:
-    """Tell everybody who still waits."""
-    for (_, _, future), (result, problem) in zip(waiting, done, strict=True):
-        if future.done():  # the caller was cancelled
-            continue
-        if problem is None:
-            future.set_result(result)
-        else:
-            future.set_exception(problem)

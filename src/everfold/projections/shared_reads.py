@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from everfold.engines.gathered import Done, Gathered
 from everfold.log.read_database import NotNow, ReadDatabase
-from everfold.projections.glances import Done, Waiting, settle
 from everfold.projections.pace import Pace
 
 __all__ = ["SHARED_MOMENT", "SharedReads"]
@@ -24,7 +23,7 @@ V = TypeVar("V")
 SHARED_MOMENT = 0.01
 """Seconds that an answer may take to be shared with others."""
 MOST_ANSWERS = 32
-MOST_READS = 2
+_Wanted = tuple[object, Callable[[Any, V], Any]]
 
 
 class SharedReads(Generic[V]):
@@ -35,50 +34,23 @@ class SharedReads(Generic[V]):
         self._database = database
         self._pace = pace
         self._prepare = prepare
-        self._waiting: deque[Waiting[V]] = deque()
-        self._reads: set[asyncio.Task[None]] = set()
+        self._gathered: Gathered[_Wanted[V]] = Gathered(self._read, most=MOST_ANSWERS, name="everfold-shared-reads")
 
     def look(self, function: object, job: Callable[[Any, V], T]) -> asyncio.Future[T]:
         """What the job returns or raises; NotNow when it is to be done apart from others, from its beginning.
 
         ``function``: what it is remembered by should it turn out to take longer than a moment.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((function, job, future))
-        if len(self._reads) < MOST_READS:
-            task = loop.create_task(self._read_all(), name="everfold-shared-reads")
-            self._reads.add(task)
-            task.add_done_callback(self._reads.discard)
-        return future
+        return self._gathered.ask((function, job))
 
-    async def _read_all(self) -> None:
-        # The task starts only after every task that is ready now has run: what they ask is in the first view.
-        while waiting := self._take():
-            done: list[Done] = []
-            try:
-                await self._database.read(partial(self._do, waiting, done))
-            except Exception as error:
-                done = [(None, error)] * len(waiting)
-            except BaseException:  # the loop is shutting down
-                for _, _, future in waiting:
-                    future.cancel()
-                raise
-            settle(waiting, done)
+    async def _read(self, wanted: list[_Wanted[V]]) -> list[Done]:
+        return await self._database.read(partial(self._do, wanted))
 
-    def _take(self) -> list[Waiting[V]]:
-        taken: list[Waiting[V]] = []
-        while self._waiting and len(taken) < MOST_ANSWERS:
-            entry = self._waiting.popleft()
-            if not entry[2].done():
-                taken.append(entry)
-        return taken
-
-    def _do(self, waiting: list[Waiting[V]], done: list[Done], connection: Any) -> None:
-        done.clear()  # begun once more, after the connection was lost
+    def _do(self, wanted: list[_Wanted[V]], connection: Any) -> list[Done]:
+        done: list[Done] = []
         prepared = self._prepare(connection)
         before = time.perf_counter()
-        for function, job, _ in waiting:
+        for function, job in wanted:
             try:
                 done.append((job(connection, prepared), None))
             except Exception as error:
@@ -88,4 +60,4 @@ class SharedReads(Generic[V]):
             now = time.perf_counter()
             self._pace.took(function, now - before)
             before = now
-        done += [(None, NotNow())] * (len(waiting) - len(done))
+        return done + [(None, NotNow())] * (len(wanted) - len(done))

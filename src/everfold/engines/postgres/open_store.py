@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from hashlib import sha256
 from typing import TypeVar
 
 import psycopg
 
 from everfold.clock import Clock
+from everfold.engines.driver_errors import sqlstate
 from everfold.engines.postgres.connection import Connector, HeldConnection, Link, send
 from everfold.engines.postgres.failures import infrastructure_error, is_lost, translate
 from everfold.engines.postgres.reader import Reader, quoted
@@ -39,13 +41,12 @@ class OpenStore:
         self.listening = connector.past_pooler(url.direct)
         self.reader = Reader(url.schema)
         self.channel = channel_of(url.schema)
-        self._path = f"SET LOCAL search_path={quoted(url.schema)},public;SET LOCAL TimeZone='UTC'"
-        self._looking = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{self._path}"
+        path = f"SET LOCAL search_path={quoted(url.schema)},public;SET LOCAL TimeZone='UTC';"
+        self._looking = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{path}"
         self._links = [Link(connector, patience=PATIENCE_SECONDS) for _ in range(readers + 2)]
         log, views, *reading = self._links
         limits = Limits(lock_timeout)
         closing = f"COMMIT;NOTIFY {quoted(self.channel)}"
-        path = f"{self._path};"
         transactions = Transactions(log, shown=url.shown, limits=limits, opening=path, closing=closing)
         later = f"{path}SET LOCAL synchronous_commit=off;"
         self.views = Transactions(views, shown=url.shown, limits=limits, opening=later)
@@ -88,7 +89,7 @@ class OpenStore:
         try:
             return job(connection)
         except Exception as error:
-            if getattr(getattr(error, "orig", error), "sqlstate", None) == READ_ONLY:
+            if sqlstate(error) == READ_ONLY:
                 raise StoreReadOnly("A job that only reads tried to write. Give it to write(...) instead.") from error
             raise
         finally:
@@ -131,6 +132,4 @@ def _prepare(url: StoreUrl, lock_timeout: float) -> Connector:
 
 def channel_of(schema: str) -> str:
     """The name under which commits to this schema are told: of at most 63 bytes, and nobody else's."""
-    from hashlib import sha256
-
     return f"everfold_{sha256(schema.encode()).hexdigest()[:32]}"
